@@ -1,0 +1,1 @@
+"""The spaces that ship with the package, one YAML file each."""

@@ -1,0 +1,85 @@
+"""A decoder-only language model at its exact size.
+
+B batch, T tokens, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..search_space import Architecture
+from .block import NORM_EPS, BlockModule
+
+EMBEDDING_STD = 0.5
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What the task adds to an architecture: how many tokens there are to tell apart, and how many fit at once."""
+
+    vocab_size: int
+    context: int
+
+
+class LanguageModel(nn.Module):
+    """Embedding, blocks, norm, head. `model(ids_BT)` gives logits_BTV; `step` gives the same token by token."""
+
+    axes = {
+        "embed.weight": ("vocab_size", "width"),
+        "final_norm.weight": ("width",),
+        "head.weight": ("vocab_size", "width"),
+    }
+
+    def __init__(self, width: int, vocab_size: int, context: int, blocks: Sequence[BlockModule]) -> None:
+        super().__init__()
+        self.context = context
+        self.embed = nn.Embedding(vocab_size, width)
+        self.blocks = nn.ModuleList(blocks)
+        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
+        self.head = nn.Linear(width, vocab_size, bias=False)
+        nn.init.normal_(self.embed.weight, std=EMBEDDING_STD)
+
+    @classmethod
+    def build(cls, architecture: Architecture, shape: ModelShape) -> LanguageModel:
+        """The standalone model of an architecture, freshly initialised."""
+        blocks = [BlockModule.build(block, architecture.width, shape.context) for block in architecture.blocks]
+        return cls(architecture.width, shape.vocab_size, shape.context, blocks)
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        x_BTD = self.embed(ids_BT)
+        for block in self.blocks:
+            x_BTD = block(x_BTD)
+        return self.head(self.final_norm(x_BTD))
+
+    def init_state(self, batch_size: int) -> list[dict]:
+        """The state before the first token, one entry per block."""
+        return [block.init_state(batch_size) for block in self.blocks]
+
+    def step(self, ids_B: Tensor, state: list[dict]) -> tuple[Tensor, list[dict]]:
+        """The next token's logits_BV, given this one."""
+        x_BD = self.embed(ids_B)
+        next_state = []
+        for block, block_state in zip(self.blocks, state, strict=True):
+            x_BD, block_state = block.step(x_BD, block_state)
+            next_state.append(block_state)
+        return self.head(self.final_norm(x_BD)), next_state
+
+    @torch.inference_mode()
+    def generate(self, ids_BT: Tensor, new_tokens: int, temperature: float = 0.0) -> Tensor:
+        """Append `new_tokens` tokens, the likeliest ones at temperature 0, else sampled."""
+        state, ids = self.init_state(ids_BT.shape[0]), ids_BT
+        for position in range(ids_BT.shape[1]):
+            logits_BV, state = self.step(ids_BT[:, position], state)
+        for _ in range(new_tokens):
+            if temperature > 0:
+                next_B = torch.multinomial(torch.softmax(logits_BV / temperature, dim=-1), 1)[:, 0]
+            else:
+                next_B = logits_BV.argmax(dim=-1)
+            ids = torch.cat((ids, next_B[:, None]), dim=1)
+            if ids.shape[1] < ids_BT.shape[1] + new_tokens:
+                logits_BV, state = self.step(next_B, state)
+        return ids
