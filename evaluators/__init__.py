@@ -1,1 +1,1 @@
-"""evaluators."""
+"""Ray workers: train the supernet, score subnets, fine-tune finalists; tasks and data."""

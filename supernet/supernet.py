@@ -30,17 +30,17 @@ class Supernet:
         space: the architectures it covers.
         shape: what the task adds.
         seed: of the initial weights.
+        shared: tensors to use in place of initial ones, such as weights that lie in memory shared by processes.
     """
 
-    def __init__(self, space: SearchSpace, shape: ModelShape, seed: int = 0) -> None:
+    def __init__(
+        self, space: SearchSpace, shape: ModelShape, seed: int = 0, shared: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.space = space
         self.shape = shape
         self.full: dict[str, Sizes] = _full_sizes(space, shape)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.shared: dict[str, Tensor] = {
-                name: tensor.detach().clone().requires_grad_() for name, tensor in _initial_tensors(space, shape)
-            }
+        self.shared: dict[str, Tensor] = dict(shared) if shared is not None else _seeded_tensors(space, shape, seed)
+        assert self.shared.keys() == self.full.keys(), "the tensors belong to another space"
         self._skeleton = lru_cache(CACHED_SKELETONS)(self._build_skeleton)
         self._block_skeleton = lru_cache(CACHED_SKELETONS)(self._build_block_skeleton)
         self._plan = lru_cache(CACHED_SKELETONS)(self._build_plan)
@@ -132,6 +132,12 @@ def _full_sizes(space: SearchSpace, shape: ModelShape) -> dict[str, Sizes]:
             full = {**outer, **_sizes_of(_maximal(choices))}
             sizes.update({f"blocks.{position}.{choices.kind}.{name}": full for name in _axes_of(module)})
     return sizes
+
+
+def _seeded_tensors(space: SearchSpace, shape: ModelShape, seed: int) -> dict[str, Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return {name: tensor.detach().requires_grad_() for name, tensor in _initial_tensors(space, shape)}
 
 
 def _initial_tensors(space: SearchSpace, shape: ModelShape) -> Iterator[tuple[str, Tensor]]:

@@ -1,1 +1,18 @@
-"""evaluators/tasks."""
+"""The task table: one line per task. A task's config is its part of the job file."""
+
+from __future__ import annotations
+
+from .language_model import LanguageModelConfig, LanguageModelTask
+
+TASKS = {
+    "language_model": LanguageModelTask,
+}
+TaskConfig = LanguageModelConfig
+
+
+def open_task(config: TaskConfig) -> LanguageModelTask:
+    """The task that a config describes, with its data read."""
+    return TASKS[config.kind](config)
+
+
+__all__ = ["TASKS", "LanguageModelConfig", "LanguageModelTask", "TaskConfig", "open_task"]

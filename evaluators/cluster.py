@@ -1,0 +1,76 @@
+"""The Ray cluster that a job runs on: one of its own on this machine, or one that the user names."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+from ..errors import InputError
+
+OBJECT_STORE_BYTES = 512 * 2**20
+FOLDER_PREFIX = "frontier-ray-"
+
+# Ray's own names. The third makes a cluster on Linux keep to the loopback address, as it does on other systems.
+LOCAL_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
+
+
+@contextmanager
+def ray_cluster(cpus: int, address: str | None = None) -> Iterator[None]:
+    """Connect to Ray for the length of the block.
+
+    Without an address a cluster of our own is started on 127.0.0.1 with a folder and a token of its own, and stopped
+    at the end; nothing else that Ray runs on this machine is joined or touched.
+
+    Raises:
+        InputError: the named cluster cannot be reached.
+    """
+    if address:
+        try:
+            ray.init(address=address, logging_level="error", log_to_driver=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(f"cluster.address: a Ray cluster that answers; got {address!r}: {error}") from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    os.environ.update(LOCAL_ENVIRONMENT)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    _remove_abandoned_folders()
+    # Ray puts sockets here, and the path of a socket holds 107 characters: a short folder of the system's, not ours.
+    folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level="error",
+            log_to_driver=False,
+            _temp_dir=folder,
+        )
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned_folders() -> None:
+    """Folders of drivers that were killed: Ray's processes end with their driver, its files do not."""
+    for folder in Path("/tmp").glob(f"{FOLDER_PREFIX}*"):
+        pid = folder.name.removeprefix(FOLDER_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)

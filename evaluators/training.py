@@ -1,0 +1,167 @@
+"""Supernet training on Ray Train: data-parallel workers, checkpoints, resume.
+
+Every worker visits the same subnets on its own batch and gradients are averaged, so one update on n workers is an
+update on an n times larger batch. What a step draws depends on the seed and its number alone; so a run that was killed
+and resumed takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import ray.train
+import torch
+from ray.train.torch import TorchTrainer
+from torch import Tensor, distributed
+
+from ..search_space import Architecture, SearchSpace
+from ..supernet import ModelShape, Supernet
+from ..supernet.checkpoint import load_tensors, save_tensors
+from ..supernet.trainer import SupernetTrainer, TrainerOptions, cross_entropy
+from ..supernet.training_rules import sandwich
+from .progress import Mailbox, run_while_reading
+from .tasks import TaskConfig, open_task
+
+WEIGHTS_FILE = "supernet.safetensors"
+RANKS = 4096
+WORKER_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything a training worker needs to know; plain data, so that it travels."""
+
+    task: TaskConfig
+    space: dict[str, Any]
+    options: TrainerOptions
+    batch_size: int
+    random_subnets: int
+    workers: int
+    threads: int
+    use_gpu: bool
+    seed: int
+    run_dir: str
+    report_every: int
+    checkpoint_every: int
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """Where training stands: validation loss of the smallest and the largest subnet, in nats per token."""
+
+    step: int
+    smallest_nats: float
+    largest_nats: float
+    seconds: float
+
+
+def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], None]) -> Path:
+    """Train the supernet, going on from the last checkpoint of the same run folder.
+
+    Returns:
+        The safetensors file with the shared weights and the optimiser's state.
+
+    Raises:
+        ray.train.TrainingFailedError: workers failed more often than they are restarted.
+    """
+    mailbox = Mailbox.remote()  # type: ignore[attr-defined]
+    trainer = TorchTrainer(
+        _train_on_worker,
+        train_loop_config={"plan": plan, "mailbox": mailbox},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=plan.workers, use_gpu=plan.use_gpu, resources_per_worker={"CPU": plan.threads}
+        ),
+        run_config=ray.train.RunConfig(
+            name="supernet",
+            storage_path=str(Path(plan.run_dir).resolve()),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            failure_config=ray.train.FailureConfig(max_failures=WORKER_FAILURES),
+        ),
+    )
+    result = run_while_reading(trainer.fit, mailbox, lambda message: on_report(TrainingReport(**message)))
+    final = Path(plan.run_dir) / WEIGHTS_FILE
+    save_tensors(load_tensors(Path(result.checkpoint.path) / WEIGHTS_FILE), final)
+    return final
+
+
+def _train_on_worker(config: dict[str, Any]) -> None:
+    plan: TrainingPlan = config["plan"]
+    context = ray.train.get_context()
+    rank, workers = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(plan.threads)
+    task = open_task(plan.task)
+    space = SearchSpace.parse(plan.space)
+    trainer = SupernetTrainer(Supernet(space, task.shape, plan.seed), plan.options)
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint:
+        with checkpoint.as_directory() as folder:
+            trainer.load_state(load_tensors(Path(folder) / WEIGHTS_FILE))
+    reduce_gradients = _average if workers > 1 else _keep
+    started = time.monotonic()
+    while trainer.step_index < plan.options.steps:
+        step = trainer.step_index
+        subnets = sandwich(space, Random(f"subnets:{plan.seed}:{step}"), plan.random_subnets)
+        batch_seed = (plan.seed * plan.options.steps + step) * RANKS + rank
+        trainer.step(subnets, *task.train_batch(plan.batch_size, batch_seed), reduce_gradients)
+        last = trainer.step_index == plan.options.steps
+        if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
+            config["mailbox"].put.remote(_report(trainer, task.validation_batch(), time.monotonic() - started))
+        if last or trainer.step_index % plan.checkpoint_every == 0:
+            _save(trainer, rank)
+
+
+def _report(trainer: SupernetTrainer, validation: tuple[Tensor, Tensor], seconds: float) -> dict[str, Any]:
+    inputs_BT, targets_BT = validation
+    space = trainer.supernet.space
+
+    @torch.inference_mode()
+    def validate(architecture: Architecture) -> float:
+        return cross_entropy(trainer.supernet(architecture, inputs_BT), targets_BT).item()
+
+    return {
+        "step": trainer.step_index,
+        "smallest_nats": validate(space.smallest()),
+        "largest_nats": validate(space.largest()),
+        "seconds": seconds,
+    }
+
+
+def _save(trainer: SupernetTrainer, rank: int) -> None:
+    """Every worker reports, the first with the weights: Ray Train waits for all of them."""
+    metrics = {"step": trainer.step_index}
+    if rank:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        save_tensors(trainer.state(), Path(folder) / WEIGHTS_FILE)
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def _average(gradients: list[Tensor]) -> None:
+    """Average gradients over the workers in one message."""
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    offset = 0
+    for gradient in gradients:
+        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
+        offset += gradient.numel()
+
+
+def _keep(gradients: list[Tensor]) -> None:
+    """One worker has nobody to average with."""
+
+
+def load_supernet(path: Path, space: SearchSpace, shape: ModelShape) -> Supernet:
+    """The supernet whose weights `train_supernet` left at `path`."""
+    tensors = load_tensors(path)
+    prefix = "shared."
+    return Supernet(
+        space, shape, shared={name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    )
