@@ -1,1 +1,20 @@
-"""db."""
+"""The ledger: every job, evaluation, front and device in SQL. The only room that imports sqlalchemy."""
+
+from __future__ import annotations
+
+from .ledger import Ledger
+from .opening import open_ledger, upgrade
+from .rows import CurvePoint, Device, DuplicateEvaluation, Evaluation, Job, KernelMeasurement, ValidationRow
+
+__all__ = [
+    "CurvePoint",
+    "Device",
+    "DuplicateEvaluation",
+    "Evaluation",
+    "Job",
+    "KernelMeasurement",
+    "Ledger",
+    "ValidationRow",
+    "open_ledger",
+    "upgrade",
+]

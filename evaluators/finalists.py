@@ -115,9 +115,7 @@ class _TellWhenComplete(tune.Callback):
         self._mailbox.put.remote({"kind": "complete", "digest": digest})
 
 
-def _fine_tune_one(
-    config: dict[str, Any], plan: FinalistPlan, shared: dict[str, np.ndarray], mailbox: Any
-) -> None:
+def _fine_tune_one(config: dict[str, Any], plan: FinalistPlan, shared: dict[str, np.ndarray], mailbox: Any) -> None:
     torch.set_num_threads(plan.threads)
     task = open_task(plan.task)
     architecture = Architecture.from_json(config["architecture"])

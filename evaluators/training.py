@@ -70,6 +70,9 @@ def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], Non
     Raises:
         ray.train.TrainingFailedError: workers failed more often than they are restarted.
     """
+    final = Path(plan.run_dir) / WEIGHTS_FILE
+    if final.is_file():
+        return final
     mailbox = Mailbox.remote()  # type: ignore[attr-defined]
     trainer = TorchTrainer(
         _train_on_worker,
@@ -85,7 +88,6 @@ def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], Non
         ),
     )
     result = run_while_reading(trainer.fit, mailbox, lambda message: on_report(TrainingReport(**message)))
-    final = Path(plan.run_dir) / WEIGHTS_FILE
     save_tensors(load_tensors(Path(result.checkpoint.path) / WEIGHTS_FILE), final)
     return final
 
@@ -104,6 +106,8 @@ def _train_on_worker(config: dict[str, Any]) -> None:
             trainer.load_state(load_tensors(Path(folder) / WEIGHTS_FILE))
     reduce_gradients = _average if workers > 1 else _keep
     started = time.monotonic()
+    if trainer.step_index == plan.options.steps:
+        _save(trainer, rank)
     while trainer.step_index < plan.options.steps:
         step = trainer.step_index
         subnets = sandwich(space, Random(f"subnets:{plan.seed}:{step}"), plan.random_subnets)

@@ -10,6 +10,7 @@ from importlib import resources
 from itertools import product
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -133,7 +134,8 @@ class SearchSpace:
     def __contains__(self, architecture: Architecture) -> bool:
         return self.why_not(architecture) is None
 
-    def parameters(self) -> dict[str, tuple[Value, ...]]:
+    @cached_property
+    def parameters(self) -> Mapping[str, tuple[Value, ...]]:
         """Every named parameter and its choices, in a fixed order; which of them are active depends on the others."""
         names: dict[str, tuple[Value, ...]] = {}
         if len(self.width) > 1:
@@ -146,13 +148,14 @@ class SearchSpace:
                     names[f"blocks.{index}.{slot}"] = tuple(choices.kind for choices in operators)
                 for choices in operators:
                     names.update({f"blocks.{index}.{name}": options for name, options in choices.questions()})
-        return names
+        return MappingProxyType(names)
 
     def build(self, choose: Choose) -> Architecture:
         """Settle every choice by asking `choose(name, options)`; only active parameters are asked."""
         width = choose("width", self.width) if len(self.width) > 1 else self.width[0]
         depth = choose("depth", self.depth) if len(self.depth) > 1 else self.depth[0]
-        assert isinstance(width, int) and isinstance(depth, int)
+        assert isinstance(width, int)
+        assert isinstance(depth, int)
         return Architecture(width=width, blocks=tuple(self._block(choose, index) for index in range(depth)))
 
     def encode(self, architecture: Architecture) -> dict[str, Value]:
@@ -167,7 +170,7 @@ class SearchSpace:
                 names[f"blocks.{index}.{slot}"] = spec.kind
                 choices = _of_kind(operators, spec.kind)
                 names.update({f"blocks.{index}.{name}": value for name, value in choices.answers(spec).items()})
-        asked = self.parameters()
+        asked = self.parameters
         return {name: value for name, value in names.items() if name in asked}
 
     def decode(self, parameters: Mapping[str, Value]) -> Architecture:
@@ -189,7 +192,7 @@ class SearchSpace:
     def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
         """A neighbour: one active choice changed, and what that newly opens drawn at random."""
         names = self.encode(architecture)
-        options = self.parameters()
+        options = self.parameters
         if not names:
             return architecture
         name = rng.choice(sorted(names))

@@ -12,12 +12,15 @@ from torch import Tensor
 
 from ..errors import InputError
 
+FILE_MODE = 0o644
+
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors to `path`, replacing what was there in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside, dict(metadata or {}))
+    beside.chmod(FILE_MODE)
     os.replace(beside, path)
 
 

@@ -57,22 +57,25 @@ class Supernet:
         """The plain model's own forward on parameters that were read before."""
         return functional_call(self._skeleton(architecture), dict(parameters), (ids_BT,))
 
-    def backward(self, architecture: Architecture, loss_of: Callable[[Callable[[Tensor], Tensor]], Tensor]) -> Tensor:
-        """Add a subnet's gradient to `.grad` of the shared tensors and return its loss.
+    def backward(
+        self, architecture: Architecture, ids_BT: Tensor, loss_of: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Add a subnet's gradient to `.grad` of the shared tensors; return its logits and its loss.
 
-        `loss_of` gets the subnet as a function of token ids. Gradients are taken at the slices and added to where they
-        came from, which spares a zero-filled tensor of maximal size per slice.
+        Gradients are taken at the slices and added to where they came from, which spares a zero-filled tensor of
+        maximal size per slice.
         """
         plan = self._plan(architecture)
         leaves = {name: cut.read(self.shared[source].detach()).requires_grad_() for name, source, cut in plan}
-        loss = loss_of(lambda ids_BT: self.call(architecture, leaves, ids_BT))
+        logits_BTV = self.call(architecture, leaves, ids_BT)
+        loss = loss_of(logits_BTV)
         gradients = torch.autograd.grad(loss, list(leaves.values()))
         for (_, source, cut), gradient in zip(plan, gradients, strict=True):
             shared = self.shared[source]
             if shared.grad is None:
                 shared.grad = torch.zeros_like(shared)
             cut.add_to(shared.grad, gradient)
-        return loss.detach()
+        return logits_BTV.detach(), loss.detach()
 
     def extract(self, architecture: Architecture) -> LanguageModel:
         """A standalone model with copies of the subnet's weights."""

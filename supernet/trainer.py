@@ -69,22 +69,12 @@ class SupernetTrainer:
         losses: list[float] = []
         teacher_BTV: Tensor | None = None
         for architecture in subnets:
-            hard: Tensor | None = None
-            logits_BTV: Tensor | None = None
-
-            def loss_of(model: Callable[[Tensor], Tensor]) -> Tensor:
-                nonlocal hard, logits_BTV
-                logits_BTV = model(inputs_BT)
-                hard = cross_entropy(logits_BTV, targets_BT)
-                if weight and teacher_BTV is not None:
-                    return (1 - weight) * hard + weight * soft_cross_entropy(logits_BTV, teacher_BTV)
-                return hard
-
-            self.supernet.backward(architecture, loss_of)
-            assert hard is not None and logits_BTV is not None
+            loss_of = mixed_loss(targets_BT, teacher_BTV, weight)
+            logits_BTV, loss = self.supernet.backward(architecture, inputs_BT, loss_of)
+            hard = loss if teacher_BTV is None or not weight else cross_entropy(logits_BTV, targets_BT)
             losses.append(hard.item())
             if teacher_BTV is None:
-                teacher_BTV = logits_BTV.detach().softmax(dim=-1)
+                teacher_BTV = logits_BTV.softmax(dim=-1)
         self._update(len(subnets), reduce_gradients)
         known = losses[0] if math.isinf(self.teacher_nats) else self.teacher_nats
         self.teacher_nats = TEACHER_MEMORY * known + (1 - TEACHER_MEMORY) * losses[0]
@@ -153,6 +143,15 @@ def load_shared(supernet: Supernet, tensors: Mapping[str, Tensor]) -> None:
 def cross_entropy(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
     """Mean loss in nats per token."""
     return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+
+
+def mixed_loss(targets_BT: Tensor, teacher_BTV: Tensor | None, weight: float) -> Callable[[Tensor], Tensor]:
+    """A loss of logits: hard labels, with a share of `weight` for the teacher's probabilities where there are any."""
+    if teacher_BTV is None or not weight:
+        return lambda logits_BTV: cross_entropy(logits_BTV, targets_BT)
+    return lambda logits_BTV: (
+        (1 - weight) * cross_entropy(logits_BTV, targets_BT) + weight * soft_cross_entropy(logits_BTV, teacher_BTV)
+    )
 
 
 def soft_cross_entropy(logits_BTV: Tensor, teacher_BTV: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""db/migrations."""
+"""Alembic's migrations of the ledger, shipped in the package."""

@@ -88,7 +88,7 @@ class OperatorChoices:
             name, options = self._question(fixed)
             value = choose(f"{prefix}.{name}", options) if len(options) > 1 else options[0]
             fixed = (*fixed, (field, value))
-        return next(spec for spec in self.legal if self._matches(spec, fixed))
+        return self._by_values[tuple(value for _, value in fixed)]
 
     def answers(self, spec: Spec) -> dict[str, Value]:
         """The named parameters that lead `choose` to `spec`."""
@@ -101,8 +101,22 @@ class OperatorChoices:
             fixed = (*fixed, (field, getattr(spec, field)))
         return answers
 
+    @cached_property
+    def _by_values(self) -> dict[tuple[Value, ...], Spec]:
+        return {tuple(getattr(spec, field) for field, _ in self.values): spec for spec in self.legal}
+
+    @cached_property
+    def _questions(self) -> dict[Fixed, tuple[str, tuple[Value, ...]]]:
+        """What was asked before, by what was fixed then."""
+        return {}
+
     def _question(self, fixed: Fixed) -> tuple[str, tuple[Value, ...]]:
         """Name and options of the next field; the name carries what is fixed where that narrows the options."""
+        if fixed not in self._questions:
+            self._questions[fixed] = self._next_question(fixed)
+        return self._questions[fixed]
+
+    def _next_question(self, fixed: Fixed) -> tuple[str, tuple[Value, ...]]:
         field, every = self.values[len(fixed)]
         reachable = {getattr(spec, field) for spec in self.legal if self._matches(spec, fixed)}
         options = tuple(value for value in every if value in reachable)

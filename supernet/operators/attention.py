@@ -84,7 +84,7 @@ class AttentionModule(nn.Module):
 
 
 def rotary_table(context: int, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of every position and pair, each (T, K / 2). Real even where parameters are being faked."""
+    """Cosine and sine of every position and pair, each (T, K / 2). Real even where a module is built without memory."""
     pair = torch.arange(0, head_dim, 2, device="cpu", dtype=torch.float64)
     position = torch.arange(context, device="cpu", dtype=torch.float64)
     angle = torch.outer(position, ROTARY_BASE ** (-pair / head_dim))

@@ -1,1 +1,1 @@
-"""db/migrations/versions."""
+"""One file per schema revision, in order."""

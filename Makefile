@@ -1,0 +1,72 @@
+# `make demo` and `make test` each start from nothing: they make .venv, install, and run.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TORCH := 2.13.0
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+DEMO := demo
+
+.PHONY: demo test lint types unit bench screenshots system-packages clean
+
+demo: $(VENV)/runtime
+	$(BIN)/frontier search examples/demo.yaml --db $(DEMO)/frontier.db --runs $(DEMO)/runs
+	$(BIN)/frontier front latest --db $(DEMO)/frontier.db
+	$(BIN)/frontier export latest best --db $(DEMO)/frontier.db --out $(DEMO)/models/$$(date +%Y%m%d-%H%M%S)
+	@echo
+	@echo "open the dashboard with: $(BIN)/frontier dashboard --db $(DEMO)/frontier.db"
+
+test: $(VENV)/dev system-packages lint types unit
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The repository root is the package, so the type checker sees it through a folder that holds it by its name.
+types: $(VENV)/dev
+	mkdir -p $(VENV)/typing
+	ln -sfn ../.. $(VENV)/typing/frontier
+	cd $(VENV)/typing && ../bin/mypy --config-file ../../pyproject.toml -p frontier
+
+unit: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks.latency_validation
+
+screenshots: $(VENV)/dev system-packages
+	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out docs/images
+
+# Browser tests drive Chromium. It is installed where that is allowed; a test that misses it says so.
+system-packages:
+	@if ! command -v chromium >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	    else echo "chromium is not installed: browser tests will be skipped"; fi; fi
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Frontier needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+# Without an NVIDIA driver the CPU build of torch is named outright, so that no CUDA packages come along; with one,
+# the index's own build is taken. `make TORCH_BUILD=torch==2.13.0 demo` asks for that build anywhere.
+$(VENV)/torch: $(VENV)/bin/python
+	@if [ -n "$(TORCH_BUILD)" ]; then $(PIP) "$(TORCH_BUILD)"; \
+	elif command -v nvidia-smi >/dev/null; then $(PIP) torch==$(TORCH); \
+	elif [ "$$(uname -s)" = Linux ]; then \
+	    $(PIP) "torch==$(TORCH)+cpu" 2>/dev/null || $(PIP) "torch==$(TORCH)+cpu" --extra-index-url $(TORCH_CPU_INDEX); \
+	else $(PIP) torch==$(TORCH); fi
+	@touch $@
+
+$(VENV)/runtime: pyproject.toml constraints.txt $(VENV)/torch
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/torch
+	$(PIP) -e .[dev]
+	@touch $@ $(VENV)/runtime
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,364 @@
+"""The command line: parses, calls one function, prints.
+
+Exit codes: 0 done, 1 the job failed, 2 the input is wrong (one line says where), 3 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from .errors import InputError
+from .terminal import TerminalReporter, print_facts, print_frame, print_json
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 3
+
+app = typer.Typer(
+    name="frontier",
+    help="Neural architecture search: from your data and device to a model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+device_app = typer.Typer(help="Devices: measure one, list them, check predictions.", no_args_is_help=True)
+db_app = typer.Typer(help="The ledger's database.", no_args_is_help=True)
+app.add_typer(device_app, name="device")
+app.add_typer(db_app, name="db")
+
+Db = Annotated[str, typer.Option("--db", envvar="FRONTIER_DB", help="database: a SQLite file or a SQLAlchemy URL")]
+Runs = Annotated[Path, typer.Option("--runs", envvar="FRONTIER_RUNS", help="folder for the files of jobs")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, or the beginning of it")]
+DEFAULT_DB = "frontier.db"
+DEFAULT_RUNS = Path("frontier-runs")
+
+
+@app.command()
+def init(
+    task: Annotated[str, typer.Option(help="language_model, or text for short")] = "text",
+    data: Annotated[str | None, typer.Option(help="your text: a file, folder or glob")] = None,
+    space: Annotated[str | None, typer.Option(help="a preset or a YAML file")] = None,
+    name: Annotated[str, typer.Option(help="the job's name")] = "my-search",
+    out: Annotated[Path, typer.Option(help="the job file to write")] = Path("job.yaml"),
+) -> None:
+    """Write a job file with every field explained."""
+    from .jobs.template import job_template
+
+    if task not in ("text", "language_model"):
+        raise InputError(f"--task: text or language_model; got {task!r}")
+    overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": os.cpu_count() or 1}}
+    if data:
+        overrides["task"] = {"data": data}
+    if space:
+        overrides["space"] = space
+    try:
+        with out.open("x") as file:
+            file.write(job_template(overrides))
+    except FileExistsError:
+        raise InputError(f"--out: a file that does not exist yet; got {out}") from None
+    except OSError as error:
+        raise InputError(f"--out: a file that can be written; got {out}: {error.strerror}") from None
+    print(f"{out} written; launch it with: frontier search {out}")
+
+
+@app.command()
+def search(
+    job_file: Annotated[Path, typer.Argument(metavar="JOB_FILE", help="a job file; frontier init writes one")],
+    db: Db = DEFAULT_DB,
+    runs: Runs = DEFAULT_RUNS,
+    data: Annotated[str | None, typer.Option(help="replaces the job file's task.data")] = None,
+    address: Annotated[str | None, typer.Option(help="a running Ray cluster instead of one of our own")] = None,
+    as_json: Json = False,
+) -> None:
+    """Launch a search job and watch it."""
+    from .db import open_ledger
+    from .jobs.config import load_job
+    from .jobs.driver import launch
+
+    config = load_job(job_file)
+    if data:
+        config = config.model_copy(update={"task": config.task.model_copy(update={"data": data})})
+    if address:
+        config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"address": address})})
+    with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        job_id = launch(config, str(job_file), ledger, runs, reporter, lambda job: _started(job, db, as_json))
+        _finished(ledger, job_id, db, as_json)
+
+
+@app.command()
+def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """Take a job up where it stopped."""
+    from .db import open_ledger
+    from .jobs.driver import resume as resume_job
+
+    with open_ledger(db, create=False) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        found = ledger.job(job)
+        _started(found.id, db, as_json)
+        resume_job(ledger, found, reporter)
+        _finished(ledger, found.id, db, as_json)
+
+
+@app.command()
+def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """List jobs, the newest first."""
+    from .db import open_ledger
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        frame = ledger.jobs()
+    if as_json:
+        print_json(frame)
+        return
+    columns = {
+        "id": "job", "state": "state", "stage": "stage", "evaluations": "scored", "failed": "failed",
+        "front_size": "front", "best_val_loss": "best loss (nats)", "created_at": "created",
+    }  # fmt: skip
+    print_frame(frame, columns)
+
+
+@app.command()
+def show(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """Show a job: its state, what it found, what happened."""
+    from .db import open_ledger
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        found = ledger.job(job)
+        events = ledger.events(found.id)
+        exports = ledger.exports(found.id)
+    if as_json:
+        print_json({**found.__dict__, "events": events, "exports": exports})
+        return
+    print_facts({
+        "job": found.id, "state": found.state, "stage": f"{found.stage} {found.done}/{found.total}",
+        "error": found.error, "folder": found.run_dir, "created": found.created_at, **found.facts,
+    })  # fmt: skip
+    print_frame(events, {"at": "at", "stage": "stage", "message": "event"})
+
+
+@app.command()
+def front(
+    job: JobArgument,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
+) -> None:
+    """Print the Pareto front of a job, the fastest first."""
+    from .db import open_ledger
+    from .jobs.front_table import front_table
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        frame = front_table(ledger, ledger.job(job))
+    if as_json:
+        print_json(frame)
+    elif as_csv:
+        frame.drop(columns="architecture").to_csv(sys.stdout, index=False)
+    else:
+        columns = {
+            "digest": "architecture", "val_loss": "loss (nats)", "finetuned_loss": "fine-tuned",
+            "latency_ms": "latency (ms)", "latency_low_ms": "low", "latency_high_ms": "high",
+            "latency_measured_ms": "measured", "param_count": "parameters", "peak_memory_bytes": "peak bytes",
+        }  # fmt: skip
+        print_frame(frame, columns)
+
+
+@app.command()
+def export(
+    job: JobArgument,
+    architecture: Annotated[str, typer.Argument(metavar="ARCH", help="digest, the beginning of one, or best")],
+    out: Annotated[Path, typer.Option(help="the folder to write; it must not exist")],
+    export_format: Annotated[str, typer.Option("--format", help="pytorch")] = "pytorch",
+    weights: Annotated[str, typer.Option(help="best, inherited or finetuned")] = "best",
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Export an architecture as a model that runs without Frontier."""
+    from .db import open_ledger
+    from .jobs.export import export_architecture
+
+    if weights not in ("best", "inherited", "finetuned"):
+        raise InputError(f"--weights: best, inherited or finetuned; got {weights!r}")
+    with open_ledger(db, create=False) as ledger:
+        found = ledger.job(job)
+        digest = _best(ledger, found.id) if architecture == "best" else architecture
+        exported = export_architecture(ledger, found, digest, export_format, out, weights)  # type: ignore[arg-type]
+    if as_json:
+        print_json({"folder": str(exported.folder), "max_relative_difference": exported.max_relative_difference})
+        return
+    print(f"{exported.folder}: reloaded in a fresh process, differs by {exported.max_relative_difference:.2g} at most")
+    print(f'try it: python {exported.folder / "model.py"} --prompt "import os"')
+
+
+@app.command()
+def dashboard(
+    db: Db = DEFAULT_DB,
+    host: Annotated[str, typer.Option(help="a loopback address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the port to serve on")] = 8050,
+) -> None:
+    """Browse jobs, fronts and architectures; looking changes nothing."""
+    from .dashboard import serve
+
+    serve(db, host=host, port=port)
+
+
+@device_app.command("profile")
+def device_profile(
+    space: Annotated[str, typer.Option(help="whose kernel calls to measure: a preset or a YAML file")] = "tiny-lm",
+    name: Annotated[str, typer.Option(help="the profile's name")] = "this-machine",
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+    phase: Annotated[
+        str, typer.Option(help="prefill or decode; both are measured, this one names the size")
+    ] = "prefill",
+    batch: Annotated[int, typer.Option(help="sequences at once")] = 1,
+    seq_len: Annotated[int, typer.Option(help="tokens")] = 127,
+    context: Annotated[int, typer.Option(help="how many tokens a model holds")] = 128,
+    seconds: Annotated[float, typer.Option(help="time for microbenchmarks")] = 90.0,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Measure the kernels that a space can launch on this machine."""
+    from .db import open_ledger
+    from .jobs.device import profile_device
+
+    config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
+    with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        profile = profile_device(
+            ledger, config.device, config.open_space(), _byte_shape(context), config.workloads, config.seed, reporter
+        )
+    facts = {"device": name, **profile.hardware, "kernel calls measured": len(profile.measurements)}
+    print_json(facts) if as_json else print_facts(facts)
+
+
+@device_app.command("list")
+def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """List device profiles."""
+    from .db import open_ledger
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        frame = ledger.devices()
+    if as_json:
+        print_json(frame)
+        return
+    columns = {"name": "device", "measurements": "kernel calls", "validations": "validations", "created_at": "created"}
+    print_frame(frame, columns)
+
+
+@device_app.command("validate")
+def device_validate(
+    space: Annotated[str, typer.Option(help="whose architectures to measure: a preset or a YAML file")] = "tiny-lm",
+    name: Annotated[str, typer.Option(help="the profile's name")] = "this-machine",
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+    phase: Annotated[str, typer.Option(help="prefill or decode")] = "prefill",
+    batch: Annotated[int, typer.Option(help="sequences at once")] = 1,
+    seq_len: Annotated[int, typer.Option(help="tokens")] = 127,
+    context: Annotated[int, typer.Option(help="how many tokens a model holds")] = 128,
+    count: Annotated[int, typer.Option(help="held-out architectures to measure")] = 30,
+    seconds: Annotated[float, typer.Option(help="time for microbenchmarks that are missing")] = 90.0,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Measure held-out architectures and compare with what was predicted."""
+    from .db import open_ledger
+    from .jobs.device import profile_device, validate_device
+    from .jobs.driver import validation_line
+
+    config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
+    shape = _byte_shape(context)
+    with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        opened = config.open_space()
+        profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
+        found = validate_device(ledger, profile, opened, shape, config.workload, threads, config.seed, count)
+    if as_json:
+        print_json(found.__dict__)
+        return
+    print(validation_line(found.__dict__, count, name))
+
+
+@db_app.command("upgrade")
+def db_upgrade(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """Bring the database to this version's schema."""
+    from .db import upgrade
+
+    before, after = upgrade(db)
+    if as_json:
+        print_json({"from": before, "to": after})
+        return
+    print(f"{db}: schema {before or 'none'} to {after}" if before != after else f"{db}: schema {after}, up to date")
+
+
+def main() -> None:
+    """The `frontier` command."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except InputError as error:
+        _wrong(str(error))
+    except typer.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] in ("typer", "click") and hasattr(error, "format_message"):
+            _wrong(error.format_message())
+        if os.environ.get("FRONTIER_DEBUG"):
+            raise
+        print(f"frontier: failed: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _wrong(message: str) -> NoReturn:
+    print(f"frontier: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(WRONG_INPUT)
+
+
+def _as_interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _started(job_id: str, db: str, quiet: bool) -> None:
+    if not quiet:
+        print(f"job {job_id}; if it stops, go on with: frontier resume {job_id} --db {db}", flush=True)
+
+
+def _finished(ledger: Any, job_id: str, db: str, as_json: bool) -> None:
+    job, front_size = ledger.job(job_id), len(ledger.front(job_id))
+    if as_json:
+        print_json({"job": job_id, "state": job.state, "front_size": front_size, **job.facts})
+        return
+    print(f"job {job_id} is {job.state}: a front of {front_size} architectures")
+    print(f"see it as a table: frontier front {job_id} --db {db}")
+    print(f"see it in a browser: frontier dashboard --db {db}")
+
+
+def _best(ledger: Any, job_id: str) -> str:
+    """The front member with the least validation loss, fine-tuned ones first."""
+    for fidelity in ("finetuned", "inherited"):
+        frame = ledger.front(job_id, fidelity)
+        if len(frame):
+            return str(frame.loc[frame["val_loss"].idxmin(), "digest"])
+    raise InputError(f"{job_id}: a job with a front; got an empty one")
+
+
+def _byte_shape(context: int) -> Any:
+    from .evaluators.tasks.language_model import BYTES
+    from .supernet import ModelShape
+
+    return ModelShape(vocab_size=BYTES, context=context)
+
+
+def _device_job(
+    space: str, name: str, threads: int, phase: str, batch: int, seq_len: int, context: int, seconds: float
+) -> Any:
+    """The device options as a job, so that they are checked by the same rules."""
+    from .jobs.config import parse_job
+
+    device = {
+        "name": name, "threads": threads, "phase": phase, "batch": batch, "seq_len": seq_len,
+        "measure_seconds": seconds,
+    }  # fmt: skip
+    return parse_job({"name": "device", "space": space, "device": device, "task": {"context": context}}, "options")

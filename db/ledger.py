@@ -1,0 +1,23 @@
+"""The ledger: one open database, and all that can be written to it and read from it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from .ledger_devices import DeviceLedger
+from .ledger_evaluations import EvaluationLedger
+from .ledger_jobs import JobLedger
+from .ledger_traces import TraceLedger
+
+
+class Ledger(JobLedger, EvaluationLedger, TraceLedger, DeviceLedger):
+    """An open ledger, from `open_ledger`. Every method is one transaction; a context manager that closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

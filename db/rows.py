@@ -1,0 +1,119 @@
+"""The frozen values that go into the ledger and leave it. None is "not known", never zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .words import EVALUATION_STATES, FIDELITIES, SUBNETS
+
+
+class DuplicateEvaluation(ValueError):
+    """The job already holds an evaluation of this digest at this fidelity; nothing of the batch was written."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search job. `facts` is what the job has found out about itself so far; times are UTC."""
+
+    id: str
+    name: str
+    state: str
+    stage: str
+    done: int
+    total: int
+    config: dict[str, Any]
+    space: dict[str, Any]
+    objectives: tuple[str, ...]
+    run_dir: str
+    facts: dict[str, Any]
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One architecture at one fidelity, with the objective values found for it.
+
+    `latency_ms` is predicted (with its interval), `latency_measured_ms` measured. A NaN is stored as not known.
+    """
+
+    architecture: dict[str, Any]
+    digest: str
+    fidelity: str
+    state: str
+    val_loss: float | None = None
+    latency_ms: float | None = None
+    latency_low_ms: float | None = None
+    latency_high_ms: float | None = None
+    latency_measured_ms: float | None = None
+    param_count: int | None = None
+    peak_memory_bytes: int | None = None
+    worker: str | None = None
+    seconds: float | None = None
+    reason: str | None = None
+    weights_path: str | None = None
+
+    def __post_init__(self) -> None:
+        assert self.fidelity in FIDELITIES, f"fidelity: one of {FIDELITIES}; got {self.fidelity!r}"
+        assert self.state in EVALUATION_STATES, f"state: one of {EVALUATION_STATES}; got {self.state!r}"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Loss of the supernet's smallest or largest subnet at a training step, `seconds` after training began."""
+
+    step: int
+    subnet: str
+    loss_nats: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        assert self.subnet in SUBNETS, f"subnet: one of {SUBNETS}; got {self.subnet!r}"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and runtime that kernels were measured on, and what composes their times into a model's."""
+
+    name: str
+    hardware: dict[str, Any]
+    composition: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class KernelMeasurement:
+    """One kernel call as measured. `arguments` is canonical JSON, `spread_us` the interquartile range."""
+
+    key: str
+    op: str
+    family: str
+    arguments: str
+    flops: int
+    bytes: int
+    median_us: float
+    spread_us: float
+    count: int
+
+
+@dataclass(frozen=True)
+class ValidationRow:
+    """Predicted against measured latency on `count` whole architectures of a space.
+
+    Errors are fractions of the measured latency; `floor_mape` is the error of measuring again.
+    """
+
+    space: str
+    phase: str
+    batch: int
+    seq_len: int
+    count: int
+    mape: float | None
+    median_ape: float | None
+    within_10: float | None
+    kendall_tau: float | None
+    floor_mape: float | None
+    pairs: list[dict[str, Any]]

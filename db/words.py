@@ -1,0 +1,21 @@
+"""The words a column may hold. The tables check them, the rows assert them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+JobState = Literal["queued", "running", "interrupted", "done", "failed"]
+Stage = Literal["profile", "train", "search", "finetune", "done"]
+Fidelity = Literal["inherited", "finetuned"]
+EvaluationState = Literal["complete", "infeasible", "failed"]
+Subnet = Literal["smallest", "largest"]
+Phase = Literal["prefill", "decode", "train"]
+Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
+
+JOB_STATES: tuple[str, ...] = get_args(JobState)
+STAGES: tuple[str, ...] = get_args(Stage)
+FIDELITIES: tuple[str, ...] = get_args(Fidelity)
+EVALUATION_STATES: tuple[str, ...] = get_args(EvaluationState)
+SUBNETS: tuple[str, ...] = get_args(Subnet)
+PHASES: tuple[str, ...] = get_args(Phase)
+OBJECTIVES: tuple[str, ...] = get_args(Objective)

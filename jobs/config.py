@@ -1,0 +1,188 @@
+"""The job file: every setting of a search job, read from YAML, validated, saved whole with the job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from ..errors import InputError
+from ..evaluators.tasks import LanguageModelConfig
+from ..latency_models import Workload
+from ..search_space import SearchSpace, first_problem
+
+Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
+Limited = Literal["latency_ms", "param_count", "peak_memory_bytes"]
+SamplerName = Literal["nsga2", "tpe", "random"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeviceConfig(_Part):
+    """The device that latency is predicted for, and the work it is asked to do."""
+
+    name: str = Field("this-machine", min_length=1, description="the device profile's name in the ledger")
+    threads: PositiveInt = Field(1, description="CPU threads that the exported model will run with")
+    phase: Literal["prefill", "decode"] = Field("prefill", description="which latency is the objective")
+    batch: PositiveInt = Field(1, description="sequences at once")
+    seq_len: PositiveInt = Field(127, description="tokens read (prefill) or already cached (decode)")
+    measure_seconds: PositiveFloat = Field(90.0, description="time for kernel microbenchmarks on a new device")
+    calibration_models: PositiveInt = Field(16, description="whole models measured to learn launch gaps")
+    validation_models: NonNegativeInt = Field(30, description="held-out models measured to check predictions")
+
+
+class Limit(_Part):
+    """A hard constraint: candidates above it are never scored."""
+
+    max: PositiveFloat
+
+
+class TrainingConfig(_Part):
+    """How the supernet is trained."""
+
+    steps: PositiveInt = Field(400, description="updates of the shared weights")
+    batch_size: PositiveInt = Field(8, description="windows per worker and update")
+    learning_rate: PositiveFloat = Field(0.005, description="peak of a warm-up and cosine schedule")
+    warmup_steps: NonNegativeInt = Field(20, description="updates until the peak")
+    weight_decay: NonNegativeFloat = Field(0.05, description="of matrices")
+    random_subnets: NonNegativeInt = Field(1, description="subnets per update beside the largest and smallest")
+    distill_weight: float = Field(0.0, ge=0.0, le=1.0, description="share of the largest subnet's predictions")
+    distill_below_nats: NonNegativeFloat = Field(2.2, description="distil only once the largest is better than this")
+    workers: PositiveInt = Field(1, description="data-parallel workers")
+    threads: PositiveInt = Field(2, description="CPU threads per worker")
+    use_gpu: bool = Field(False, description="one GPU per worker")
+    report_every: PositiveInt = Field(25, description="updates between points of the loss curve")
+    checkpoint_every: PositiveInt = Field(50, description="updates between checkpoints")
+
+
+class SearchConfig(_Part):
+    """How architectures are proposed and scored."""
+
+    evaluations: PositiveInt = Field(240, description="architectures to score")
+    sampler: SamplerName = Field("nsga2", description="who proposes: nsga2, tpe or random")
+    population: int = Field(40, ge=2, description="population of nsga2")
+    batch_size: PositiveInt = Field(4, description="architectures per call to a worker")
+    workers: PositiveInt = Field(2, description="scoring workers")
+    threads: PositiveInt = Field(1, description="CPU threads per worker")
+
+
+class FinalistsConfig(_Part):
+    """Front members that are trained further from inherited weights, and measured."""
+
+    count: NonNegativeInt = Field(4, description="front members, spread evenly over the front")
+    steps: PositiveInt = Field(120, description="updates of each")
+    batch_size: PositiveInt = Field(16, description="windows per update")
+    learning_rate: PositiveFloat = Field(0.002, description="peak of a warm-up and cosine schedule")
+    workers: PositiveInt = Field(2, description="how many at once")
+    threads: PositiveInt = Field(1, description="CPU threads each")
+
+
+class ClusterConfig(_Part):
+    """Where the workers run."""
+
+    address: str | None = Field(None, description="a running Ray cluster; empty starts one on this machine")
+    cpus: PositiveInt = Field(2, description="CPUs of the cluster that is started")
+
+
+class JobConfig(_Part):
+    """A whole search job."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="small letters, digits and dashes")
+    task: LanguageModelConfig = Field(LanguageModelConfig(), description="what the models learn")
+    space: str | dict[str, Any] = Field("tiny-lm", description="a preset, a YAML file, or the space itself")
+    device: DeviceConfig = Field(DeviceConfig(), description="what latency is predicted for")
+    objectives: tuple[Objective, ...] = Field(("val_loss", "latency_ms"), description="what is minimised")
+    constraints: dict[Limited, Limit] = Field({}, description="hard limits, such as latency_ms: {max: 3.0}")
+    training: TrainingConfig = Field(TrainingConfig(), description="the supernet's training")
+    search: SearchConfig = Field(SearchConfig(), description="the search itself")
+    finalists: FinalistsConfig = Field(FinalistsConfig(), description="what happens to the front's members")
+    cluster: ClusterConfig = Field(ClusterConfig(), description="where workers run")
+    seed: NonNegativeInt = Field(0, description="the same seed and workers give the same search")
+
+    @model_validator(mode="after")
+    def _rules_between_parts(self) -> Self:
+        if "val_loss" not in self.objectives or len(self.objectives) < 2:
+            raise ValueError("objectives: val_loss and at least one other")
+        if len(set(self.objectives)) != len(self.objectives):
+            raise ValueError("objectives: each is listed once")
+        most = self.task.context - (self.device.phase == "decode")
+        if self.device.seq_len > most:
+            raise ValueError(
+                f"device.seq_len: at most {most} for {self.device.phase} in a context of {self.task.context}; "
+                f"got {self.device.seq_len}"
+            )
+        for part in ("training", "search", "finalists"):
+            if getattr(self, part).threads > self.cluster.cpus and self.cluster.address is None:
+                threads = getattr(self, part).threads
+                raise ValueError(f"{part}.threads: at most cluster.cpus = {self.cluster.cpus}; got {threads}")
+        return self
+
+    @property
+    def workload(self) -> Workload:
+        """The workload whose latency is the objective."""
+        return Workload(self.device.phase, self.device.batch, self.device.seq_len)
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The objective's workload first, then the other phase at the same size, shown beside it."""
+        cached = min(self.device.seq_len, self.task.context - 1)
+        both = {
+            "prefill": Workload("prefill", self.device.batch, self.device.seq_len),
+            "decode": Workload("decode", self.device.batch, cached),
+        }
+        return (self.workload, *(workload for phase, workload in both.items() if phase != self.device.phase))
+
+    def open_space(self) -> SearchSpace:
+        """The space of this job.
+
+        Raises:
+            InputError: it is not there, or breaks a rule.
+        """
+        if isinstance(self.space, str):
+            return SearchSpace.load(self.space)
+        return SearchSpace.parse(self.space)
+
+
+def load_job(path: Path) -> JobConfig:
+    """Read a job file; a relative path of its space or data is meant from the file's folder.
+
+    Raises:
+        InputError: one line with the file, the key path, the rule and the value.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: a job file that can be read; {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: a job file is a mapping of settings; got {raw!r}")
+    config = parse_job(raw, str(path))
+    try:
+        config.open_space()
+    except InputError as error:
+        raise InputError(f"{path}: space: {error}") from None
+    return config
+
+
+def parse_job(raw: dict[str, Any], source: str) -> JobConfig:
+    """Validate plain data as a job. Raises InputError naming `source`, the key path, the rule and the value."""
+    try:
+        return JobConfig.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise InputError(f"{source}: {first_problem(error)}") from None

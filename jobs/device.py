@@ -1,0 +1,167 @@
+"""Device profiles between the ledger and the latency models: measured once, kept, used by every later job."""
+
+from __future__ import annotations
+
+from ..db import KernelMeasurement, Ledger, ValidationRow
+from ..errors import InputError
+from ..latency_models import (
+    DeviceProfile,
+    KernelCall,
+    Measurement,
+    Predictor,
+    Validation,
+    Workload,
+    calibrate,
+    describe_device,
+    fit_predictor,
+    measure,
+    space_calls,
+    validate,
+)
+from ..search_space import SearchSpace
+from ..supernet import ModelShape
+from .config import DeviceConfig
+from .reporter import Reporter
+
+
+def profile_device(
+    ledger: Ledger,
+    device: DeviceConfig,
+    space: SearchSpace,
+    shape: ModelShape,
+    workloads: tuple[Workload, ...],
+    seed: int,
+    reporter: Reporter,
+) -> DeviceProfile:
+    """The device's profile, with every call of the space measured that is not yet in the ledger.
+
+    Measurements are written as they are made, so that an interrupted profile goes on where it stopped.
+
+    Raises:
+        InputError: the ledger holds a profile of that name from other hardware, versions or thread count.
+    """
+    hardware = describe_device(device.threads)
+    known = stored_measurements(ledger, device.name)
+    stored = ledger.device(device.name)
+    if stored and stored.hardware != hardware:
+        key = next(k for k in {**hardware, **stored.hardware} if hardware.get(k) != stored.hardware.get(k))
+        raise InputError(
+            f"device.name: {device.name!r} was measured with {key} = {stored.hardware.get(key)!r}, here it is "
+            f"{hardware.get(key)!r}; choose another name"
+        )
+    calls = space_calls(space, shape, workloads)
+    composition = dict(stored.composition) if stored else {}
+    ledger.save_device(device.name, hardware, composition)
+    missing = [call for call in calls if call.key not in known]
+    if missing:
+        reporter.stage("profile", len(calls))
+        _measure(ledger, device, calls, known, reporter)
+    profile = DeviceProfile(device.name, hardware, tuple(known.values()), composition)
+    if missing or not all(_is_calibrated(composition, workload) for workload in workloads):
+        reporter.note(f"measuring {device.calibration_models} whole models to learn launch gaps")
+        profile = calibrate(profile, space, shape, workloads, seed, device.calibration_models)
+        ledger.save_device(device.name, hardware, profile.composition)
+    return profile
+
+
+def validate_device(
+    ledger: Ledger,
+    profile: DeviceProfile,
+    space: SearchSpace,
+    shape: ModelShape,
+    workload: Workload,
+    threads: int,
+    seed: int,
+    count: int,
+) -> Validation:
+    """Predicted against measured latency of held-out architectures; the outcome is stored with the device."""
+    validation = validate(fit_predictor(profile, shape), space, shape, workload, threads, seed, count)
+    row = ValidationRow(
+        space=space.name,
+        phase=workload.phase,
+        batch=workload.batch,
+        seq_len=workload.seq_len,
+        count=count,
+        mape=validation.mape,
+        median_ape=validation.median_ape,
+        within_10=validation.within_10,
+        kendall_tau=validation.kendall_tau,
+        floor_mape=validation.floor_mape,
+        pairs=validation.pairs,
+    )
+    ledger.add_validation(profile.name, row)
+    return validation
+
+
+def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
+    """What the ledger holds of a device's kernels, by key of the call."""
+    if ledger.device(device) is None:
+        return {}
+    return {
+        row.key: Measurement(
+            call=KernelCall(row.op, row.family, row.arguments, row.flops, row.bytes),
+            median_us=row.median_us,
+            spread_us=row.spread_us,
+            count=row.count,
+        )
+        for row in ledger.measurements(device)
+    }
+
+
+def check_constraints(predictor: Predictor, space: SearchSpace, workload: Workload, limits: dict[str, float]) -> None:
+    """Refuse a constraint that no architecture of the space can meet.
+
+    Raises:
+        InputError: with the best value that the space can reach.
+    """
+    for quantity, limit in limits.items():
+        least = predictor.least(space, workload, quantity)
+        if least > limit:
+            raise InputError(
+                f"constraints.{quantity}.max: at least {least:.6g}, the least that any architecture of "
+                f"{space.name} reaches on {predictor.profile.name}; got {limit:g}"
+            )
+
+
+def _measure(
+    ledger: Ledger,
+    device: DeviceConfig,
+    calls: tuple[KernelCall, ...],
+    known: dict[str, Measurement],
+    reporter: Reporter,
+) -> None:
+    """Measure what is missing and add it to `known` and to the ledger."""
+
+    def keep(measurement: Measurement) -> None:
+        call = measurement.call
+        known[call.key] = measurement
+        row = KernelMeasurement(
+            key=call.key,
+            op=call.op,
+            family=call.family,
+            arguments=call.arguments,
+            flops=call.flops,
+            bytes=call.bytes,
+            median_us=measurement.median_us,
+            spread_us=measurement.spread_us,
+            count=measurement.count,
+        )
+        ledger.add_measurements(device.name, [row])
+
+    campaign = measure(
+        calls,
+        threads=device.threads,
+        known=dict(known),
+        budget_seconds=device.measure_seconds,
+        on_progress=lambda done, total: reporter.progress(done, total, "kernel calls measured"),
+        on_measured=keep,
+    )
+    if campaign.remaining:
+        reporter.note(
+            f"{campaign.remaining} of {len(calls)} kernel calls had no time within device.measure_seconds; "
+            "they are predicted from those measured"
+        )
+
+
+def _is_calibrated(composition: dict, workload: Workload) -> bool:
+    return workload.phase in composition
