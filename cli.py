@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from .db import Job, Ledger, open_ledger, upgrade
 from .errors import InputError
 from .terminal import TerminalReporter, print_facts, print_frame, print_json
 
@@ -33,7 +34,7 @@ app.add_typer(db_app, name="db")
 Db = Annotated[str, typer.Option("--db", envvar="FRONTIER_DB", help="database: a SQLite file or a SQLAlchemy URL")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="FRONTIER_RUNS", help="folder for the files of jobs")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, or the beginning of it")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, the beginning of it, or latest")]
 DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
 
@@ -76,7 +77,6 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Launch a search job and watch it."""
-    from .db import open_ledger
     from .jobs.config import load_job
     from .jobs.driver import launch
 
@@ -93,11 +93,10 @@ def search(
 @app.command()
 def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Take a job up where it stopped."""
-    from .db import open_ledger
     from .jobs.driver import resume as resume_job
 
     with open_ledger(db, create=False) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        found = ledger.job(job)
+        found = _job(ledger, job)
         _started(found.id, db, as_json)
         resume_job(ledger, found, reporter)
         _finished(ledger, found.id, db, as_json)
@@ -106,7 +105,6 @@ def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None
 @app.command()
 def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """List jobs, the newest first."""
-    from .db import open_ledger
 
     with open_ledger(db, create=False, read_only=True) as ledger:
         frame = ledger.jobs()
@@ -123,10 +121,9 @@ def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 @app.command()
 def show(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Show a job: its state, what it found, what happened."""
-    from .db import open_ledger
 
     with open_ledger(db, create=False, read_only=True) as ledger:
-        found = ledger.job(job)
+        found = _job(ledger, job)
         events = ledger.events(found.id)
         exports = ledger.exports(found.id)
     if as_json:
@@ -136,7 +133,7 @@ def show(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
         "job": found.id, "state": found.state, "stage": f"{found.stage} {found.done}/{found.total}",
         "error": found.error, "folder": found.run_dir, "created": found.created_at, **found.facts,
     })  # fmt: skip
-    print_frame(events, {"at": "at", "stage": "stage", "message": "event"})
+    print_frame(events, {"created_at": "at", "stage": "stage", "message": "event"})
 
 
 @app.command()
@@ -147,11 +144,10 @@ def front(
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
 ) -> None:
     """Print the Pareto front of a job, the fastest first."""
-    from .db import open_ledger
     from .jobs.front_table import front_table
 
     with open_ledger(db, create=False, read_only=True) as ledger:
-        frame = front_table(ledger, ledger.job(job))
+        frame = front_table(ledger, _job(ledger, job))
     if as_json:
         print_json(frame)
     elif as_csv:
@@ -176,13 +172,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export an architecture as a model that runs without Frontier."""
-    from .db import open_ledger
     from .jobs.export import export_architecture
 
     if weights not in ("best", "inherited", "finetuned"):
         raise InputError(f"--weights: best, inherited or finetuned; got {weights!r}")
     with open_ledger(db, create=False) as ledger:
-        found = ledger.job(job)
+        found = _job(ledger, job)
         digest = _best(ledger, found.id) if architecture == "best" else architecture
         exported = export_architecture(ledger, found, digest, export_format, out, weights)  # type: ignore[arg-type]
     if as_json:
@@ -220,7 +215,6 @@ def device_profile(
     as_json: Json = False,
 ) -> None:
     """Measure the kernels that a space can launch on this machine."""
-    from .db import open_ledger
     from .jobs.device import profile_device
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
@@ -235,7 +229,6 @@ def device_profile(
 @device_app.command("list")
 def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """List device profiles."""
-    from .db import open_ledger
 
     with open_ledger(db, create=False, read_only=True) as ledger:
         frame = ledger.devices()
@@ -261,7 +254,6 @@ def device_validate(
     as_json: Json = False,
 ) -> None:
     """Measure held-out architectures and compare with what was predicted."""
-    from .db import open_ledger
     from .jobs.device import profile_device, validate_device
     from .jobs.driver import validation_line
 
@@ -280,7 +272,6 @@ def device_validate(
 @db_app.command("upgrade")
 def db_upgrade(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Bring the database to this version's schema."""
-    from .db import upgrade
 
     before, after = upgrade(db)
     if as_json:
@@ -325,7 +316,7 @@ def _started(job_id: str, db: str, quiet: bool) -> None:
         print(f"job {job_id}; if it stops, go on with: frontier resume {job_id} --db {db}", flush=True)
 
 
-def _finished(ledger: Any, job_id: str, db: str, as_json: bool) -> None:
+def _finished(ledger: Ledger, job_id: str, db: str, as_json: bool) -> None:
     job, front_size = ledger.job(job_id), len(ledger.front(job_id))
     if as_json:
         print_json({"job": job_id, "state": job.state, "front_size": front_size, **job.facts})
@@ -335,7 +326,17 @@ def _finished(ledger: Any, job_id: str, db: str, as_json: bool) -> None:
     print(f"see it in a browser: frontier dashboard --db {db}")
 
 
-def _best(ledger: Any, job_id: str) -> str:
+def _job(ledger: Ledger, name: str) -> Job:
+    """The job of this id, the one whose id begins so, or the newest."""
+    if name != "latest":
+        return ledger.job(name)
+    newest = ledger.jobs()
+    if not len(newest):
+        raise InputError(f"JOB: a ledger with jobs; got an empty one: {ledger.url}")
+    return ledger.job(newest.iloc[0]["id"])
+
+
+def _best(ledger: Ledger, job_id: str) -> str:
     """The front member with the least validation loss, fine-tuned ones first."""
     for fidelity in ("finetuned", "inherited"):
         frame = ledger.front(job_id, fidelity)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -20,6 +23,7 @@ STAGES = {
     "validate": "checking predicted latency",
 }
 LINES_PER_STAGE = 4
+WIDTH_OF_A_FILE = 200
 
 
 class TerminalReporter:
@@ -86,20 +90,32 @@ def print_json(value: Any) -> None:
 
 def print_frame(frame: pd.DataFrame, columns: dict[str, str]) -> None:
     """A data frame as a table: `columns` names what is shown and the heading of each."""
+    if not len(frame):
+        print("none")
+        return
     table = Table(box=None, pad_edge=False)
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
+    for name, heading in columns.items():
+        table.add_column(heading, justify="right" if is_numeric_dtype(frame[name]) else "left", no_wrap=True)
     for _, row in frame.iterrows():
         table.add_row(*(_cell(row[name]) for name in columns))
-    console = Console(highlight=False)
-    console.print(table if len(frame) else "none")
+    width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def print_facts(facts: dict[str, Any]) -> None:
-    """Names and values, a line each."""
+    """Names and values, a line each; a mapping gives a line per entry."""
+    facts = {key: value for name, entry in facts.items() for key, value in _flat(name, entry)}
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         print(f"{name:<{width}}  {_cell(value)}")
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _flat(f"{name}.{key}", entry)
+    else:
+        yield name, value
 
 
 def _plain(value: Any) -> Any:
@@ -120,6 +136,8 @@ def _cell(value: Any) -> str:
     plain = _plain(value)
     if plain is None:
         return "-"
+    if isinstance(plain, datetime):
+        return f"{plain:%Y-%m-%d %H:%M:%S}"
     if isinstance(plain, float):
         return f"{plain:.4g}"
     if isinstance(plain, int) and not isinstance(plain, bool):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import InputError
 from . import frames
+from .breakdowns import Breakdowns, write_breakdowns
 from .columns import now, real, whole
 from .front_members import same_evaluation, update_front
 from .rows import DuplicateEvaluation, Evaluation
@@ -29,8 +30,10 @@ _TEXT = ("digest", "fidelity", "state", "worker", "reason", "weights_path")
 class EvaluationLedger(Transactions):
     """The evaluations of a ledger."""
 
-    def record(self, job_id: str, evaluations: Sequence[Evaluation]) -> int:
+    def record(self, job_id: str, evaluations: Sequence[Evaluation], breakdowns: Breakdowns | None = None) -> int:
         """Write a batch in one transaction: architectures, evaluations in the order given, changes of the fronts.
+
+        `breakdowns` are written with it, as `add_breakdowns` would.
 
         Returns:
             How many changes the fronts saw: points that entered plus points that left.
@@ -54,12 +57,14 @@ class EvaluationLedger(Transactions):
                 [{"job_id": job_id, "seq": seq, "created_at": job.updated_at} | _values(e) for seq, e in numbered],
             )
             fidelities = sorted({evaluation.fidelity for evaluation in evaluations})
-            return sum(
+            changes = sum(
                 update_front(
                     session, job_id, fidelity, job.objectives, [n for n in numbered if n[1].fidelity == fidelity]
                 )
                 for fidelity in fidelities
             )
+            write_breakdowns(session, job_id, breakdowns or {})
+            return changes
 
     def evaluations(self, job_id: str, fidelity: str | None = None) -> pd.DataFrame:
         """Every evaluation of a job in the order they came, at one fidelity or all; `on_front` is as of now."""

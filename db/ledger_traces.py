@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
 
-from ..errors import InputError
 from . import frames
+from .breakdowns import Breakdowns, require_evaluated, write_breakdowns
 from .columns import now, real
 from .rows import CurvePoint
-from .tables import BreakdownRow, CheckpointRow, CurveRow, EvaluationRow, EventRow, ExportRow
+from .tables import BreakdownRow, CheckpointRow, CurveRow, EventRow, ExportRow
 from .transactions import Transactions, replace
-from .words import PHASES, STAGES
+from .words import STAGES
 
 
 class TraceLedger(Transactions):
@@ -58,7 +57,7 @@ class TraceLedger(Transactions):
             frames.EVENTS, query.where(EventRow.job_id == job_id).order_by(EventRow.id.desc()).limit(limit)
         )
 
-    def add_breakdowns(self, job_id: str, breakdowns: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> None:
+    def add_breakdowns(self, job_id: str, breakdowns: Breakdowns) -> None:
         """Write the latency of architectures, kernel by kernel: `{digest: {phase: [line, ...]}}`.
 
         A line has the keys layer, op, family, calls, latency_ms and measured. The lines of a (digest, phase) that is
@@ -69,11 +68,7 @@ class TraceLedger(Transactions):
         """
         with self._writing() as session:
             self._locked_job(session, job_id)
-            for digest, phases in breakdowns.items():
-                _require_evaluated(session, job_id, digest)
-                for phase, lines in phases.items():
-                    assert phase in PHASES, f"phase: one of {PHASES}; got {phase!r}"
-                    _replace_lines(session, {"job_id": job_id, "digest": digest, "phase": phase}, lines)
+            write_breakdowns(session, job_id, breakdowns)
 
     def breakdown(self, job_id: str, digest: str) -> pd.DataFrame:
         """The latency of an architecture by kernel, each phase in the order of the model."""
@@ -89,7 +84,7 @@ class TraceLedger(Transactions):
         with self._writing() as session:
             self._locked_job(session, job_id)
             if digest is not None:
-                _require_evaluated(session, job_id, digest)
+                require_evaluated(session, job_id, digest)
             replace(session, CheckpointRow, ("job_id", "path"), [{"job_id": job_id, "created_at": now()} | row])
 
     def checkpoints(self, job_id: str) -> pd.DataFrame:
@@ -118,7 +113,7 @@ class TraceLedger(Transactions):
         }
         with self._writing() as session:
             self._locked_job(session, job_id)
-            _require_evaluated(session, job_id, digest)
+            require_evaluated(session, job_id, digest)
             replace(session, ExportRow, ("job_id", "format", "path"), [{"job_id": job_id, "created_at": now()} | row])
 
     def exports(self, job_id: str) -> pd.DataFrame:
@@ -130,28 +125,3 @@ class TraceLedger(Transactions):
         with self._reading() as session:
             rows = session.execute(query).all()
         return frames.frame(columns, rows)
-
-
-def _require_evaluated(session: Session, job_id: str, digest: str) -> None:
-    query = select(EvaluationRow.seq).where(EvaluationRow.job_id == job_id, EvaluationRow.digest == digest).limit(1)
-    if session.scalar(query) is None:
-        raise InputError(f"architecture: must be one that job {job_id} evaluated; got {digest!r}")
-
-
-def _replace_lines(session: Session, where: Mapping[str, str], lines: Iterable[Mapping[str, Any]]) -> None:
-    session.execute(delete(BreakdownRow).filter_by(**where))
-    rows = [
-        {
-            **where,
-            "position": position,
-            "layer": line["layer"],
-            "op": line["op"],
-            "family": line["family"],
-            "calls": int(line["calls"]),
-            "latency_ms": float(line["latency_ms"]),
-            "measured": bool(line["measured"]),
-        }
-        for position, line in enumerate(lines)
-    ]
-    if rows:
-        session.execute(insert(BreakdownRow), rows)

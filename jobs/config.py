@@ -42,7 +42,7 @@ class DeviceConfig(_Part):
     batch: PositiveInt = Field(1, description="sequences at once")
     seq_len: PositiveInt = Field(127, description="tokens read (prefill) or already cached (decode)")
     measure_seconds: PositiveFloat = Field(90.0, description="time for kernel microbenchmarks on a new device")
-    calibration_models: PositiveInt = Field(16, description="whole models measured to learn launch gaps")
+    calibration_models: int = Field(16, ge=5, description="whole models measured to learn launch gaps")
     validation_models: NonNegativeInt = Field(30, description="held-out models measured to check predictions")
 
 

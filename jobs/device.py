@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from ..db import KernelMeasurement, Ledger, ValidationRow
 from ..errors import InputError
 from ..latency_models import (
@@ -57,10 +61,11 @@ def profile_device(
         reporter.stage("profile", len(calls))
         _measure(ledger, device, calls, known, reporter)
     profile = DeviceProfile(device.name, hardware, tuple(known.values()), composition)
-    if missing or not all(_is_calibrated(composition, workload) for workload in workloads):
+    if missing or not all(_is_calibrated(composition, space, workload) for workload in workloads):
         reporter.note(f"measuring {device.calibration_models} whole models to learn launch gaps")
-        profile = calibrate(profile, space, shape, workloads, seed, device.calibration_models)
-        ledger.save_device(device.name, hardware, profile.composition)
+        composition = calibrate(profile, space, shape, workloads, seed, device.calibration_models)
+        ledger.save_device(device.name, hardware, composition)
+        profile = replace(profile, composition=composition)
     return profile
 
 
@@ -108,7 +113,9 @@ def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
     }
 
 
-def check_constraints(predictor: Predictor, space: SearchSpace, workload: Workload, limits: dict[str, float]) -> None:
+def check_constraints(
+    predictor: Predictor, device: str, space: SearchSpace, workload: Workload, limits: Mapping[str, float]
+) -> None:
     """Refuse a constraint that no architecture of the space can meet.
 
     Raises:
@@ -119,7 +126,7 @@ def check_constraints(predictor: Predictor, space: SearchSpace, workload: Worklo
         if least > limit:
             raise InputError(
                 f"constraints.{quantity}.max: at least {least:.6g}, the least that any architecture of "
-                f"{space.name} reaches on {predictor.profile.name}; got {limit:g}"
+                f"{space.name} reaches on {device}; got {limit:g}"
             )
 
 
@@ -163,5 +170,7 @@ def _measure(
         )
 
 
-def _is_calibrated(composition: dict, workload: Workload) -> bool:
-    return workload.phase in composition
+def _is_calibrated(composition: dict[str, Any], space: SearchSpace, workload: Workload) -> bool:
+    """Whether launch gaps were learned on this space at this workload."""
+    fitted = composition.get(workload.phase)
+    return fitted is not None and fitted["space"] == space.name and workload.to_json() in fitted["workloads"]

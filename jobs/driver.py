@@ -56,7 +56,7 @@ def launch(
         profile = profile_device(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
         predictor = fit_predictor(profile, task.shape)
         limits = {name: limit.max for name, limit in config.constraints.items()}
-        check_constraints(predictor, space, config.workload, limits)
+        check_constraints(predictor, profile.name, space, config.workload, limits)
     job_id = f"{config.name}-{secrets.token_hex(3)}"
     run_dir = (runs / job_id).resolve()
     with held(run_dir):

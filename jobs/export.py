@@ -71,6 +71,8 @@ def model_card(
         "inherited": "inherited from the supernet, not trained further: fine-tune them before use",
         "finetuned": "inherited from the supernet and fine-tuned on the same corpus",
     }[evaluation.fidelity]
+    unigram = f"a unigram model of the same text: {job.facts['unigram_nats']:.4f}"
+    interval = f"{evaluation.latency_low_ms:.3f} to {evaluation.latency_high_ms:.3f}"
     work = f"{device.phase}, batch {device.batch}, {device.seq_len} tokens, {device.threads} thread(s)"
     return f"""\
 ---
@@ -85,9 +87,9 @@ A byte-level language model of {evaluation.param_count:,} parameters, found by a
 | | |
 |---|---|
 | weights | {trained} |
-| validation loss | {evaluation.val_loss:.4f} nats per byte (unigram model of the same text: {job.facts["unigram_nats"]:.4f}) |
+| validation loss | {evaluation.val_loss:.4f} nats per byte ({unigram}) |
 | latency, measured at export | {measured.latency_ms:.3f} ms ({work}; torch {torch.__version__}) |
-| latency, predicted | {evaluation.latency_ms:.3f} ms, {evaluation.latency_low_ms:.3f} to {evaluation.latency_high_ms:.3f} |
+| latency, predicted | {evaluation.latency_ms:.3f} ms, {interval} |
 | peak memory, predicted | {evaluation.peak_memory_bytes or 0:,} bytes |
 | vocabulary, context | {shape.vocab_size} bytes, {shape.context} tokens |
 | data | {config.task.data}, revision {job.facts["data_revision"]} |

@@ -114,8 +114,7 @@ class Search:
         """Record what is new in one transaction, then tell the proposer about the whole batch."""
         fresh = [_evaluation(candidate, score) for candidate, score in zip(batch.to_score, scores, strict=True)]
         if fresh:
-            self._ledger.record(self._job_id, fresh)
-            self._ledger.add_breakdowns(self._job_id, {c.digest: self._breakdown(c) for c in batch.to_score})
+            self._ledger.record(self._job_id, fresh, {c.digest: self._breakdown(c) for c in batch.to_score})
         known = {evaluation.digest: evaluation for evaluation in fresh}
         for candidate in batch.candidates:
             digest = candidate.digest

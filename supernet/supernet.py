@@ -7,6 +7,7 @@ model's own code called on slices of those tensors; extraction copies the same s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -79,7 +80,7 @@ class Supernet:
 
     def extract(self, architecture: Architecture) -> LanguageModel:
         """A standalone model with copies of the subnet's weights."""
-        with torch.device("meta"):
+        with _without_memory():
             model = LanguageModel.build(architecture, self.shape)
         weights = {name: tensor.detach().clone() for name, tensor in self.read(architecture).items()}
         model.load_state_dict(weights, strict=True, assign=True)
@@ -98,14 +99,22 @@ class Supernet:
             self._block_skeleton(position, block, architecture.width)
             for position, block in enumerate(architecture.blocks)
         ]
-        with torch.device("meta"):
+        with _without_memory():
             return LanguageModel(architecture.width, self.shape.vocab_size, self.shape.context, blocks)
 
     def _build_block_skeleton(self, position: int, block: Block, width: int) -> BlockModule:
         # The position is part of the key because one model may hold equal blocks twice, each with its own weights.
         del position
-        with torch.device("meta"):
+        with _without_memory():
             return BlockModule.build(block, width, self.shape.context)
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    """Modules built here have parameters that hold no memory. Their buffers are real, and fit for training even when
+    the module is first needed in the middle of an evaluation."""
+    with torch.inference_mode(False), torch.device("meta"):
+        yield
 
 
 def _parameters_of(

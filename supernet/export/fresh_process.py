@@ -37,7 +37,7 @@ def run_in_fresh_process(folder: Path, inputs: dict[str, Tensor]) -> dict[str, T
     with tempfile.TemporaryDirectory() as scratch:
         asked, answered = Path(scratch) / "inputs.safetensors", Path(scratch) / "outputs.safetensors"
         save_tensors(inputs, asked)
-        command = [sys.executable, "-I", "-B", "-c", SCRIPT, str(folder), str(asked), str(answered)]
+        command = [sys.executable, "-I", "-B", "-c", SCRIPT, str(folder.resolve()), str(asked), str(answered)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, cwd=scratch)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
