@@ -38,6 +38,8 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, the
 DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
 
+_on_interrupt: list[str] = []
+
 
 @app.command()
 def init(
@@ -78,15 +80,16 @@ def search(
 ) -> None:
     """Launch a search job and watch it."""
     from .jobs.config import load_job
-    from .jobs.driver import launch
+    from .jobs.driver import launch, prepare
 
     config = load_job(job_file)
     if data:
         config = config.model_copy(update={"task": config.task.model_copy(update={"data": data})})
     if address:
         config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"address": address})})
+    prepared = prepare(config, str(job_file))
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        job_id = launch(config, str(job_file), ledger, runs, reporter, lambda job: _started(job, db, as_json))
+        job_id = launch(prepared, ledger, runs, reporter, lambda job: _created(job, db, as_json))
         _finished(ledger, job_id, db, as_json)
 
 
@@ -97,7 +100,7 @@ def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None
 
     with open_ledger(db, create=False) as ledger, TerminalReporter(quiet=as_json) as reporter:
         found = _job(ledger, job)
-        _started(found.id, db, as_json)
+        _created(found.id, db, quiet=True)
         resume_job(ledger, found, reporter)
         _finished(ledger, found.id, db, as_json)
 
@@ -218,10 +221,9 @@ def device_profile(
     from .jobs.device import profile_device
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
+    opened, shape = config.open_space(), _byte_shape(context)
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        profile = profile_device(
-            ledger, config.device, config.open_space(), _byte_shape(context), config.workloads, config.seed, reporter
-        )
+        profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
     facts = {"device": name, **profile.hardware, "kernel calls measured": len(profile.measurements)}
     print_json(facts) if as_json else print_facts(facts)
 
@@ -258,9 +260,8 @@ def device_validate(
     from .jobs.driver import validation_line
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
-    shape = _byte_shape(context)
+    opened, shape = config.open_space(), _byte_shape(context)
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        opened = config.open_space()
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
         found = validate_device(ledger, profile, opened, shape, config.workload, threads, config.seed, count)
     if as_json:
@@ -285,14 +286,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         app(standalone_mode=False)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        print(*_on_interrupt or ["interrupted"], file=sys.stderr)
         sys.exit(INTERRUPTED)
     except InputError as error:
         _wrong(str(error))
     except typer.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
     except Exception as error:
         if type(error).__module__.split(".")[0] in ("typer", "click") and hasattr(error, "format_message"):
             _wrong(error.format_message())
@@ -311,9 +311,12 @@ def _as_interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _started(job_id: str, db: str, quiet: bool) -> None:
+def _created(job_id: str, db: str, quiet: bool) -> None:
+    """Say how to go on later, now and again when the job is interrupted."""
+    command = f"frontier resume {job_id} --db {db}"
     if not quiet:
-        print(f"job {job_id}; if it stops, go on with: frontier resume {job_id} --db {db}", flush=True)
+        print(f"job {job_id}; if it stops, go on with: {command}", flush=True)
+    _on_interrupt.append(f"interrupted; go on with: {command}")
 
 
 def _finished(ledger: Ledger, job_id: str, db: str, as_json: bool) -> None:

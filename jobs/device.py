@@ -9,6 +9,7 @@ from typing import Any
 from ..db import KernelMeasurement, Ledger, ValidationRow
 from ..errors import InputError
 from ..latency_models import (
+    SIZES,
     DeviceProfile,
     KernelCall,
     Measurement,
@@ -18,6 +19,7 @@ from ..latency_models import (
     calibrate,
     describe_device,
     fit_predictor,
+    least_size,
     measure,
     space_calls,
     validate,
@@ -113,21 +115,36 @@ def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
     }
 
 
-def check_constraints(
-    predictor: Predictor, device: str, space: SearchSpace, workload: Workload, limits: Mapping[str, float]
-) -> None:
-    """Refuse a constraint that no architecture of the space can meet.
+def check_sizes(space: SearchSpace, shape: ModelShape, workload: Workload, limits: Mapping[str, float]) -> None:
+    """Refuse a limit on parameters or memory that no architecture of the space can meet.
 
     Raises:
         InputError: with the best value that the space can reach.
     """
-    for quantity, limit in limits.items():
-        least = predictor.least(space, workload, quantity)
-        if least > limit:
-            raise InputError(
-                f"constraints.{quantity}.max: at least {least:.6g}, the least that any architecture of "
-                f"{space.name} reaches on {device}; got {limit:g}"
-            )
+    for quantity in SIZES:
+        if quantity in limits:
+            _compare(quantity, least_size(space, shape, workload, quantity), limits[quantity], f"{space.name} reaches")
+
+
+def check_latency(
+    predictor: Predictor, device: str, space: SearchSpace, workload: Workload, limits: Mapping[str, float]
+) -> None:
+    """Refuse a limit on latency that no architecture of the space is predicted to meet on the device.
+
+    Raises:
+        InputError: with the best value that the space can reach.
+    """
+    if "latency_ms" in limits:
+        least = predictor.least(space, workload, "latency_ms")
+        _compare("latency_ms", least, limits["latency_ms"], f"{space.name} reaches on {device}")
+
+
+def _compare(quantity: str, least: float, limit: float, where: str) -> None:
+    if least > limit:
+        raise InputError(
+            f"constraints.{quantity}.max: at least {least:.6g}, the least that any architecture of {where}; "
+            f"got {limit:g}"
+        )
 
 
 def _measure(

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..db import CurvePoint, Job, Ledger
@@ -19,7 +20,7 @@ from ..latency_models import DeviceProfile, Predictor, fit_predictor
 from ..search_space import SearchSpace
 from ..supernet.trainer import TrainerOptions
 from .config import JobConfig, parse_job
-from .device import check_constraints, profile_device, validate_device
+from .device import check_latency, check_sizes, profile_device, validate_device
 from .finalists import finalists_stage
 from .reporter import Reporter
 from .run_folder import held
@@ -28,18 +29,39 @@ from .search import Search
 PROFILE_FILE = "device.json"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A job that was checked as far as that goes without measuring anything. `source` names it in messages."""
+
+    config: JobConfig
+    source: str
+    space: SearchSpace
+    task: LanguageModelTask
+
+
+def prepare(config: JobConfig, source: str) -> Prepared:
+    """Read what a job names and check it. Nothing is written.
+
+    Raises:
+        InputError: the space or the data is missing or wrong, or no architecture can meet a limit on its size.
+    """
+    with _named(source):
+        space, task = config.open_space(), open_task(config.task)
+        check_sizes(space, task.shape, config.workload, _limits(config))
+    return Prepared(config, source, space, task)
+
+
 def launch(
-    config: JobConfig,
-    source: str,
+    prepared: Prepared,
     ledger: Ledger,
     runs: Path,
     reporter: Reporter,
     on_created: Callable[[str], None] = lambda job_id: None,
 ) -> str:
-    """Check everything that can be checked, then run a new job to its end.
+    """Run a new job to its end.
 
     The device is measured before the job is created: its profile belongs to the device, and what it says decides
-    whether the job's constraints can be met.
+    whether a limit on latency can be met.
 
     Args:
         on_created: gets the job's id as soon as it can be resumed.
@@ -48,15 +70,13 @@ def launch(
         The job's id.
 
     Raises:
-        InputError: the job cannot work as it is written; nothing of the job was stored.
+        InputError: no architecture can meet the limit on latency, or the device's name is taken by another machine;
+            nothing of the job was stored.
     """
-    space = config.open_space()
-    task = open_task(config.task)
-    with _named(source):
+    config, space, task = prepared.config, prepared.space, prepared.task
+    with _named(prepared.source):
         profile = profile_device(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
-        predictor = fit_predictor(profile, task.shape)
-        limits = {name: limit.max for name, limit in config.constraints.items()}
-        check_constraints(predictor, profile.name, space, config.workload, limits)
+        check_latency(fit_predictor(profile, task.shape), profile.name, space, config.workload, _limits(config))
     job_id = f"{config.name}-{secrets.token_hex(3)}"
     run_dir = (runs / job_id).resolve()
     with held(run_dir):
@@ -265,6 +285,10 @@ def _finish(ledger: Ledger, job: Job, search: Search) -> None:
 def _enter(ledger: Ledger, job: Job, stage: str, message: str) -> None:
     ledger.set_progress(job.id, stage, 0, 0)
     ledger.add_event(job.id, stage, "stage", message)
+
+
+def _limits(config: JobConfig) -> dict[str, float]:
+    return {name: limit.max for name, limit in config.constraints.items()}
 
 
 @contextmanager
