@@ -344,7 +344,7 @@ def _best(ledger: Ledger, job_id: str) -> str:
     for fidelity in ("finetuned", "inherited"):
         frame = ledger.front(job_id, fidelity)
         if len(frame):
-            return str(frame.loc[frame["val_loss"].idxmin(), "digest"])
+            return str(frame.sort_values("val_loss")["digest"].iloc[0])
     raise InputError(f"{job_id}: a job with a front; got an empty one")
 
 

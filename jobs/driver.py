@@ -273,8 +273,8 @@ def validation_line(figures: dict[str, float], count: int, device: str) -> str:
 
 def _finish(ledger: Ledger, job: Job, search: Search) -> None:
     front = ledger.front(job.id)
-    best = front.loc[front["val_loss"].idxmin()] if len(front) else None
-    if best is not None:
+    if len(front):
+        best = front.sort_values("val_loss").iloc[0]
         facts = {"digest": best["digest"], "val_loss": best["val_loss"], "latency_ms": best["latency_ms"]}
         ledger.add_facts(job.id, {"best": facts})
     ledger.set_progress(job.id, "done", len(search.evaluations), len(search.evaluations))

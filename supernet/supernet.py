@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -175,7 +176,10 @@ def _operators_of(space: SearchSpace) -> Iterator[tuple[OperatorChoices, type[to
 
 def _maximal(choices: OperatorChoices) -> Spec:
     """A spec with every field at its greatest value. It need not be legal: it only sizes tensors that hold all."""
-    largest = {name: None if None in values else max(values) for name, values in choices.values}  # type: ignore[type-var]
+    largest: dict[str, Any] = {
+        name: None if None in values else max(values)  # type: ignore[type-var]
+        for name, values in choices.values
+    }
     return choices.spec_type.model_construct(**largest)
 
 
@@ -184,6 +188,6 @@ def _sizes_of(spec: Spec) -> dict[str, int]:
 
 
 def _axes_of(module: type[torch.nn.Module]) -> Axes:
-    axes = module.axes
+    axes = vars(module)["axes"]
     assert isinstance(axes, Mapping)
     return axes

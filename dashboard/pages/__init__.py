@@ -1,1 +1,1 @@
-"""dashboard/pages."""
+"""The pages: each a pure layout, and callbacks that fetch and call it."""

@@ -35,7 +35,7 @@ class OperatorChoices:
         if not isinstance(raw, Mapping):
             raise ValueError(f": an operator is a mapping with a kind; got {raw!r}")
         kind = raw.get("kind")
-        if kind not in table:
+        if not isinstance(kind, str) or kind not in table:
             raise ValueError(f"kind: one of {', '.join(table)}; got {kind!r}")
         spec_type = table[kind]
         unknown = [name for name in raw if name not in spec_type.model_fields]

@@ -21,6 +21,8 @@ from ...search_space import Architecture
 from .. import block, language_model
 from ..operators import CHANNEL_MIXER_MODULES, TOKEN_MIXER_MODULES
 
+Modules = dict[str, type[nn.Module]]
+
 HEADER = '''\
 """{title}
 
@@ -77,8 +79,10 @@ if __name__ == "__main__":
 
 def standalone_source(architecture: Architecture, title: str) -> str:
     """The text of `model.py` for an architecture."""
-    token = {item.token_mixer.kind: TOKEN_MIXER_MODULES[item.token_mixer.kind] for item in architecture.blocks}
-    channel = {item.channel_mixer.kind: CHANNEL_MIXER_MODULES[item.channel_mixer.kind] for item in architecture.blocks}
+    token: Modules = {item.token_mixer.kind: TOKEN_MIXER_MODULES[item.token_mixer.kind] for item in architecture.blocks}
+    channel: Modules = {
+        item.channel_mixer.kind: CHANNEL_MIXER_MODULES[item.channel_mixer.kind] for item in architecture.blocks
+    }
     parts = [HEADER.format(title=title, digest=architecture.digest)]
     if "causal_conv" in token:
         parts.append(_plain(inspect.getsource(causal_conv1d.causal_conv1d_reference)).replace("_reference(", "("))
@@ -124,6 +128,6 @@ def _lines_of(node: ast.stmt) -> range:
     return range(node.lineno, (node.end_lineno or node.lineno) + 2)
 
 
-def _table(name: str, modules: dict[str, type[nn.Module]]) -> str:
+def _table(name: str, modules: Modules) -> str:
     entries = ", ".join(f'"{kind}": {module.__name__}' for kind, module in modules.items())
     return f"{name} = {{{entries}}}"

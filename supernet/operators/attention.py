@@ -21,6 +21,9 @@ class AttentionModule(nn.Module):
         "value.weight": ("num_kv_heads head_dim", "width"),
         "output.weight": ("width", "num_heads head_dim"),
     }
+    cos_TK: Tensor
+    sin_TK: Tensor
+    near_TT: Tensor
 
     def __init__(self, spec: Attention, width: int, context: int) -> None:
         super().__init__()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +211,17 @@ def test_what_is_not_there_and_what_cannot_be_read(reader: Reader, tmp_path: Pat
     damaged.write_bytes(b"not a database " * 100)
     with pytest.raises(Unreadable):
         Reader(str(damaged)).jobs()
+
+
+def test_a_driver_that_fails_half_way_is_a_ledger_that_cannot_be_read(tmp_path: Path) -> None:
+    path = str(tmp_path / "frontier.db")
+    with open_ledger(path) as ledger:
+        ledger.create_job(job_id="j", name="j", config={}, space={}, run_dir="r", objectives=["val_loss"])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE events")
+    with pytest.raises(Unreadable, match="no such table: events") as refused:
+        Reader(path).job("j", "inherited")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""The app: a shell around the page that the address names, and the callbacks of every page."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update, set_props
+from dash.development.base_component import Component
+
+from . import charts, messages
+from .pages import job, jobs
+from .reading import Reader
+from .routes import page
+from .theme import INDEX, templates
+
+log = logging.getLogger(__name__)
+
+RETRY_MS = 2000
+# This machine's names for itself: a page on the internet that makes its own name resolve to 127.0.0.1 gets nothing.
+LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+
+
+def create_app(database: str) -> Dash:
+    """The dashboard over the ledger at `database`: a path or a database URL, which need not exist yet.
+
+    It only reads, takes all it needs from this machine, and loads nothing from the internet.
+    """
+    reader = Reader(database)
+    app = Dash(
+        __name__,
+        title="Frontier",
+        update_title="",
+        index_string=INDEX,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+        on_error=_tell,
+    )
+    app.server.config["TRUSTED_HOSTS"] = LOCAL_NAMES
+    app.layout = _shell()
+    _register_shell(app, reader)
+    charts.register(app)
+    jobs.register(app, reader)
+    job.register(app, reader)
+    return app
+
+
+def _shell() -> Component:
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="shell-location", refresh="callback-nav"),
+            dcc.Store(id="shell-scheme"),
+            dcc.Store(id="shell-templates", data=templates()),
+            dcc.Store(id="shell-title"),
+            dcc.Store(id="shell-shown"),
+            dcc.Interval(id="shell-clock", interval=RETRY_MS, disabled=True),
+            html.Header(
+                html.Nav([dcc.Link("Frontier", href="/", className="brand"), dcc.Link("Jobs", href="/")]),
+                className="shell-header",
+            ),
+            html.Main(
+                [
+                    html.Div(id="shell-notice"),
+                    html.Div(html.P("Reading the ledger …", className="quiet"), id="shell-page"),
+                ]
+            ),
+        ],
+        defaultColorScheme="auto",
+    )
+
+
+def _register_shell(app: Dash, reader: Reader) -> None:
+    @app.callback(
+        Output("shell-page", "children"),
+        Output("shell-title", "data"),
+        Output("shell-clock", "disabled"),
+        Output("shell-shown", "data"),
+        Output("shell-notice", "children"),
+        Input("shell-location", "pathname"),
+        Input("shell-location", "search"),
+        Input("shell-clock", "n_intervals"),
+        State("shell-shown", "data"),
+        State("shell-clock", "disabled"),
+    )
+    def show(pathname: str, search: str, _: int | None, shown: list[str] | None, settled: bool) -> tuple[Any, ...]:
+        # A page that writes its own view into the address is shown already, and is not drawn anew for it.
+        if shown == [pathname, search] and settled:
+            return (no_update,) * 5
+        drawn = page(pathname, search, reader)
+        return drawn.content, drawn.title, not drawn.retry, [pathname, search], None
+
+    app.clientside_callback(
+        "title => { if (title) { document.title = title + ' · Frontier'; } return window.dash_clientside.no_update; }",
+        Output("shell-title", "modified_timestamp"),
+        Input("shell-title", "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        "() => window.frontierScheme.watch(scheme => window.dash_clientside.set_props('shell-scheme', {data: scheme}))",
+        Output("shell-scheme", "data"),
+        Input("shell-templates", "data"),
+    )
+
+
+def _tell(error: Exception) -> None:
+    """A callback failed by a fault of ours: the log has it, and the page says that it is no longer fresh."""
+    log.error("a callback failed", exc_info=error)
+    set_props("shell-notice", {"children": messages.not_refreshed()})
