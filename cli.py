@@ -54,7 +54,9 @@ def init(
 
     if task not in ("text", "language_model"):
         raise InputError(f"--task: text or language_model; got {task!r}")
-    overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": os.cpu_count() or 1}}
+    cpus = os.cpu_count() or 1
+    workers = {part: {"workers": cpus} for part in ("training", "search", "finalists")}
+    overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": cpus}, **workers}
     if data:
         overrides["task"] = {"data": data}
     if space:

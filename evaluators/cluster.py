@@ -17,11 +17,13 @@ from ..errors import InputError
 OBJECT_STORE_BYTES = 512 * 2**20
 FOLDER_PREFIX = "frontier-ray-"
 
-# Ray's own names. The third makes a cluster on Linux keep to the loopback address, as it does on other systems.
+# Ray's own names. The first three: no reports home, no cluster started behind our back by a call that comes after the
+# end of ours, and a cluster on Linux that keeps to the loopback address, as it does on other systems.
 LOCAL_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }

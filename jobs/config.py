@@ -63,8 +63,8 @@ class TrainingConfig(_Part):
     random_subnets: NonNegativeInt = Field(1, description="subnets per update beside the largest and smallest")
     distill_weight: float = Field(0.0, ge=0.0, le=1.0, description="share of the largest subnet's predictions")
     distill_below_nats: NonNegativeFloat = Field(2.2, description="distil only once the largest is better than this")
-    workers: PositiveInt = Field(1, description="data-parallel workers")
-    threads: PositiveInt = Field(2, description="CPU threads per worker")
+    workers: PositiveInt = Field(2, description="data-parallel workers")
+    threads: PositiveInt = Field(1, description="CPU threads per worker")
     use_gpu: bool = Field(False, description="one GPU per worker")
     report_every: PositiveInt = Field(25, description="updates between points of the loss curve")
     checkpoint_every: PositiveInt = Field(50, description="updates between checkpoints")
@@ -127,9 +127,11 @@ class JobConfig(_Part):
                 f"got {self.device.seq_len}"
             )
         for part in ("training", "search", "finalists"):
-            if getattr(self, part).threads > self.cluster.cpus and self.cluster.address is None:
-                threads = getattr(self, part).threads
-                raise ValueError(f"{part}.threads: at most cluster.cpus = {self.cluster.cpus}; got {threads}")
+            asked = getattr(self, part).threads * getattr(self, part).workers
+            if asked > self.cluster.cpus and self.cluster.address is None:
+                raise ValueError(
+                    f"{part}.workers: workers times threads is at most cluster.cpus = {self.cluster.cpus}; got {asked}"
+                )
         return self
 
     @property

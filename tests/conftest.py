@@ -28,7 +28,7 @@ SMALL_JOB: dict[str, Any] = {
     "task": {"context": 32, "validation_windows": 16},
     "device": {"seq_len": 31, "calibration_models": 6, "validation_models": 4},
     "training": {
-        "steps": 40, "batch_size": 4, "warmup_steps": 5, "threads": 1, "report_every": 5, "checkpoint_every": 5,
+        "steps": 40, "batch_size": 4, "warmup_steps": 5, "workers": 1, "report_every": 5, "checkpoint_every": 5,
     },
     "search": {"evaluations": 40, "population": 8},
     "finalists": {"count": 3, "steps": 40, "batch_size": 4},

@@ -48,7 +48,7 @@ CASES: dict[str, tuple[Any, str]] = {
     "no-name": ({"task": {"context": 32}}, r"name: Field required"),
     "name-with-blanks": ({**JOB, "name": "my job"}, r"name: .*pattern.*; got \"my job\""),
     "sequence-over-context": ({**JOB, "device": {"seq_len": 99}}, r"device.seq_len: at most 32 for prefill .*; got 99"),
-    "more-threads-than-cpus": ({**JOB, "cluster": {"cpus": 1}}, r"training.threads: at most cluster.cpus = 1; got 2"),
+    "more-threads-than-cpus": ({**JOB, "cluster": {"cpus": 1}}, r"training.workers: .* cluster.cpus = 1; got 2"),
     "unknown-space": ({**JOB, "space": "tiny-ml"}, r"job.yaml: space: .*a YAML file; got 'tiny-ml'"),
     "empty-choice": ({**JOB, "space": EMPTY_CHOICE}, r"job.yaml: space: .*width: a choice needs"),
     "no-mapping": (["a"], r"job.yaml: a job file is a mapping of settings; got \['a'\]"),
