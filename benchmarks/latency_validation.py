@@ -1,6 +1,6 @@
 """How well predicted latency holds on this machine: measure kernels, calibrate, validate on held-out architectures.
 
-    python benchmarks/latency_validation.py --space tiny-lm --phase prefill --count 30 --threads 1
+python benchmarks/latency_validation.py --space tiny-lm --phase prefill --count 30 --threads 1
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ from ..supernet import ModelShape
 from .config import DeviceConfig
 from .reporter import Reporter
 
+DISTURBED = 0.3
+
 
 def profile_device(
     ledger: Ledger,
@@ -180,6 +182,11 @@ def _measure(
         on_progress=lambda done, total: reporter.progress(done, total, "kernel calls measured"),
         on_measured=keep,
     )
+    if campaign.drift > DISTURBED:
+        reporter.note(
+            f"warning: this machine ran up to {campaign.drift:.0%} slower than its usual speed while its kernels were "
+            f"measured; predictions on {device.name} may be off; measure again under another name when it is idle"
+        )
     if campaign.remaining:
         reporter.note(
             f"{campaign.remaining} of {len(calls)} kernel calls had no time within device.measure_seconds; "

@@ -1,1 +1,45 @@
-"""latency_models."""
+"""trace -> microbenchmark -> fit -> predict, and validation.
+
+A model's latency is predicted from the kernels it is seen to launch, each measured by itself on the device.
+"""
+
+from __future__ import annotations
+
+from .calls import KernelCall, LayerCall
+from .composition import Composition, calibrate
+from .least import SIZES, least_size
+from .measure import Campaign, Measurement, measure
+from .predict import Prediction, Predictor, fit_predictor
+from .profile import DeviceProfile, describe_device
+from .trace import Section, Tracer, space_calls
+from .validate import Validation, kendall_tau, validate
+from .whole_model import Measured, measure_model, measure_models
+from .workload import PHASES, Workload
+
+__all__ = [
+    "PHASES",
+    "SIZES",
+    "Campaign",
+    "Composition",
+    "DeviceProfile",
+    "KernelCall",
+    "LayerCall",
+    "Measured",
+    "Measurement",
+    "Prediction",
+    "Predictor",
+    "Section",
+    "Tracer",
+    "Validation",
+    "Workload",
+    "calibrate",
+    "describe_device",
+    "fit_predictor",
+    "kendall_tau",
+    "least_size",
+    "measure",
+    "measure_model",
+    "measure_models",
+    "space_calls",
+    "validate",
+]

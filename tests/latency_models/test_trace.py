@@ -27,7 +27,7 @@ def real_run(architecture: Architecture, shape: ModelShape, workload: Workload) 
         if workload.phase == "decode":
             state = cached_state(model, workload.batch, workload.seq_len, ids)
             held = storage_bytes(state)
-        recorder = Recorder("all", model.parameters())
+        recorder = Recorder("all")
         recorder.hold(ids)
         with recorder:
             out = model(ids) if state is None else model.step(ids, state)
@@ -122,7 +122,7 @@ def test_decode_state_matches_real_decoding(space: SearchSpace, shape: ModelShap
             filled = cached_state(model, 2, 12, ids)
             runs = []
             for state in (real, filled):
-                with Recorder("all", model.parameters()) as recorder:
+                with Recorder("all") as recorder:
                     model.step(ids, state)
                 runs.append(launched(recorder.calls))
                 rewind(state, 12)

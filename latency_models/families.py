@@ -1,0 +1,98 @@
+"""Which family a kernel belongs to. Kernels of one family share a regression (see `fit`)."""
+
+from __future__ import annotations
+
+import torch
+from torch._ops import OpOverload
+
+UNKNOWN = "unknown"
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "matmul": ("aten.mm", "aten.addmm", "aten.mv", "aten.addmv", "aten.dot"),
+    "batched_matmul": ("aten.bmm", "aten.baddbmm"),
+    "attention": (
+        "aten._scaled_dot_product_flash_attention_for_cpu",
+        "aten._scaled_dot_product_flash_attention",
+        "aten._scaled_dot_product_efficient_attention",
+        "aten._scaled_dot_product_cudnn_attention",
+    ),
+    "convolution": ("aten.convolution", "aten._convolution", "aten.mkldnn_convolution"),
+    "norm": (
+        "aten.native_layer_norm",
+        "aten.native_group_norm",
+        "aten.native_batch_norm",
+        "aten._fused_rms_norm",
+    ),
+    "reduction": (
+        "aten.mean",
+        "aten.sum",
+        "aten.prod",
+        "aten.amax",
+        "aten.amin",
+        "aten.max",
+        "aten.min",
+        "aten.argmax",
+        "aten.var",
+        "aten.var_mean",
+        "aten.cumsum",
+        "aten.cumprod",
+        "aten._softmax",
+        "aten._safe_softmax",
+        "aten._log_softmax",
+        "aten.logsumexp",
+        "aten.linalg_vector_norm",
+    ),
+    "gather": (
+        "aten.embedding",
+        "aten.gather",
+        "aten.index",
+        "aten.index_select",
+        "aten.index_put",
+        "aten.index_put_",
+        "aten.index_copy",
+        "aten.index_copy_",
+        "aten.scatter",
+        "aten.scatter_",
+        "aten.scatter_add",
+        "aten.scatter_add_",
+        "aten.topk",
+    ),
+    "copy": (
+        "aten.clone",
+        "aten.copy_",
+        "aten._to_copy",
+        "aten.cat",
+        "aten.stack",
+        "aten.constant_pad_nd",
+        "aten.roll",
+        "aten.flip",
+        "aten.repeat",
+        "aten.tril",
+        "aten.triu",
+        "aten.where",
+        "aten.masked_fill",
+    ),
+    "creation": (
+        "aten.arange",
+        "aten.empty",
+        "aten.empty_like",
+        "aten.full",
+        "aten.full_like",
+        "aten.new_zeros",
+        "aten.ones",
+        "aten.ones_like",
+        "aten.scalar_tensor",
+        "aten.zeros",
+        "aten.zeros_like",
+    ),
+}
+
+_FAMILY_OF = {op: family for family, ops in FAMILIES.items() for op in ops}
+
+
+def family_of(op: OpOverload) -> str:
+    """The family of an operator; elementwise operators say so themselves, what nobody knows is `unknown`."""
+    named = _FAMILY_OF.get(str(op.overloadpacket))
+    if named is not None:
+        return named
+    return "pointwise" if torch.Tag.pointwise in op.tags else UNKNOWN

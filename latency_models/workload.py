@@ -1,0 +1,53 @@
+"""What a model is asked to do while it is timed: phase, batch and sequence length."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..supernet import ModelShape
+
+PHASES = ("prefill", "decode")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One phase of inference at one size.
+
+    `prefill` reads `seq_len` tokens at once; `decode` adds one token while `seq_len` tokens are already cached.
+
+    Raises:
+        InputError: the phase is unknown or a size is out of its range.
+    """
+
+    phase: str
+    batch: int
+    seq_len: int
+
+    def __post_init__(self) -> None:
+        if self.phase not in PHASES:
+            raise InputError(f"phase: one of {', '.join(PHASES)}; got {self.phase!r}")
+        if self.batch < 1:
+            raise InputError(f"batch: at least 1; got {self.batch}")
+        if self.seq_len < self._least_tokens:
+            raise InputError(f"seq_len: at least {self._least_tokens} for {self.phase}; got {self.seq_len}")
+
+    @property
+    def _least_tokens(self) -> int:
+        return 1 if self.phase == "prefill" else 0
+
+    def check(self, shape: ModelShape) -> None:
+        """Refuse a workload that does not fit the context. Decoding needs a place for the new token as well.
+
+        Raises:
+            InputError: the context is too short.
+        """
+        most = shape.context if self.phase == "prefill" else shape.context - 1
+        if self.seq_len > most:
+            raise InputError(
+                f"seq_len: at most {most} for {self.phase} in a context of {shape.context} tokens; got {self.seq_len}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
