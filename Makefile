@@ -11,6 +11,7 @@ DEMO := demo
 .PHONY: demo test lint types unit bench screenshots system-packages clean
 
 demo: $(VENV)/runtime
+	@mkdir -p $(DEMO)
 	$(BIN)/frontier search examples/demo.yaml --db $(DEMO)/frontier.db --runs $(DEMO)/runs
 	$(BIN)/frontier front latest --db $(DEMO)/frontier.db
 	$(BIN)/frontier export latest best --db $(DEMO)/frontier.db --out $(DEMO)/models/$$(date +%Y%m%d-%H%M%S)
