@@ -30,14 +30,15 @@ types: $(VENV)/dev
 	ln -sfn ../.. $(VENV)/typing/frontier
 	cd $(VENV)/typing && ../bin/mypy --config-file ../../pyproject.toml -p frontier
 
+# Two files at a time: much of what tests do is wait for processes they started.
 unit: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/dev
-	$(BIN)/python -m benchmarks.latency_validation
+	$(BIN)/python benchmarks/latency_validation.py
 
 screenshots: $(VENV)/dev system-packages
-	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out docs/images
+	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out $(DEMO)/screenshots
 
 # Browser tests drive Chromium. It is installed where that is allowed; a test that misses it says so.
 system-packages:

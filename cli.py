@@ -18,6 +18,7 @@ from .errors import InputError
 from .terminal import TerminalReporter, print_facts, print_frame, print_json
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 3
+TYPERS_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt inside a command
 
 app = typer.Typer(
     name="frontier",
@@ -58,9 +59,9 @@ def init(
     workers = {part: {"workers": cpus} for part in ("training", "search", "finalists")}
     overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": cpus}, **workers}
     if data:
-        overrides["task"] = {"data": data}
+        overrides["task"] = {"data": _seen_from_here(data)}
     if space:
-        overrides["space"] = space
+        overrides["space"] = str(Path(space).resolve()) if Path(space).is_file() else space
     try:
         with out.open("x") as file:
             file.write(job_template(overrides))
@@ -86,7 +87,8 @@ def search(
 
     config = load_job(job_file)
     if data:
-        config = config.model_copy(update={"task": config.task.model_copy(update={"data": data})})
+        task = config.task.model_copy(update={"data": _seen_from_here(data)})
+        config = config.model_copy(update={"task": task})
     if address:
         config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"address": address})})
     prepared = prepare(config, str(job_file))
@@ -223,7 +225,7 @@ def device_profile(
     from .jobs.device import profile_device
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
-    opened, shape = config.open_space(), _byte_shape(context)
+    opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
     facts = {"device": name, **profile.hardware, "kernel calls measured": len(profile.measurements)}
@@ -262,7 +264,7 @@ def device_validate(
     from .jobs.driver import validation_line
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
-    opened, shape = config.open_space(), _byte_shape(context)
+    opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
         found = validate_device(ledger, profile, opened, shape, config.workload, threads, config.seed, count)
@@ -287,14 +289,15 @@ def main() -> None:
     """The `frontier` command."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        if code == TYPERS_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code or 0)
     except (KeyboardInterrupt, typer.Abort):
         print(*_on_interrupt or ["interrupted"], file=sys.stderr)
         sys.exit(INTERRUPTED)
     except InputError as error:
         _wrong(str(error))
-    except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
     except Exception as error:
         if type(error).__module__.split(".")[0] in ("typer", "click") and hasattr(error, "format_message"):
             _wrong(error.format_message())
@@ -350,11 +353,12 @@ def _best(ledger: Ledger, job_id: str) -> str:
     raise InputError(f"{job_id}: a job with a front; got an empty one")
 
 
-def _byte_shape(context: int) -> Any:
-    from .evaluators.tasks.language_model import BYTES
-    from .supernet import ModelShape
+def _seen_from_here(data: str) -> str:
+    """A path that means the same from any folder."""
+    from .evaluators.tasks import STANDARD_LIBRARY
+    from .jobs.config import absolute
 
-    return ModelShape(vocab_size=BYTES, context=context)
+    return data if data == STANDARD_LIBRARY else absolute(data, Path.cwd())
 
 
 def _device_job(

@@ -172,6 +172,7 @@ def caption(job_device: dict[str, Any]) -> str:
     if job_device.get("seq_len") is not None:
         parts.append(f"{job_device['seq_len']} tokens")
     if job_device.get("name"):
-        threads = f" ({job_device['threads']} threads)" if job_device.get("threads") else ""
+        count = job_device.get("threads")
+        threads = f" ({count} thread{'' if count == 1 else 's'})" if count else ""
         parts.append(f"on {job_device['name']}{threads}")
     return ", ".join(parts)

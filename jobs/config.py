@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from ..errors import InputError
-from ..evaluators.tasks import LanguageModelConfig
+from ..evaluators.tasks import STANDARD_LIBRARY, LanguageModelConfig
 from ..latency_models import Workload
 from ..search_space import SearchSpace, first_problem
 
@@ -174,12 +174,28 @@ def load_job(path: Path) -> JobConfig:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a job file is a mapping of settings; got {raw!r}")
-    config = parse_job(raw, str(path))
+    config = parse_job(_with_paths_from(raw, path.parent), str(path))
     try:
         config.open_space()
     except InputError as error:
         raise InputError(f"{path}: space: {error}") from None
     return config
+
+
+def _with_paths_from(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The job with its relative paths made absolute, so that it can be resumed from anywhere."""
+    placed = dict(raw)
+    space, task = raw.get("space"), raw.get("task")
+    if isinstance(space, str) and (folder / space).is_file():
+        placed["space"] = str((folder / space).resolve())
+    if isinstance(task, dict) and isinstance(data := task.get("data"), str) and data != STANDARD_LIBRARY:
+        placed["task"] = {**task, "data": absolute(data, folder)}
+    return placed
+
+
+def absolute(path: str, folder: Path) -> str:
+    """A path or glob as seen from `folder`."""
+    return str(folder.resolve() / Path(path).expanduser())
 
 
 def parse_job(raw: dict[str, Any], source: str) -> JobConfig:

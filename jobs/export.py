@@ -9,7 +9,6 @@ import torch
 
 from ..db import Evaluation, Job, Ledger
 from ..errors import InputError
-from ..evaluators.tasks import open_task
 from ..evaluators.training import load_supernet
 from ..latency_models import Measured, measure_model
 from ..search_space import Architecture, SearchSpace
@@ -39,7 +38,7 @@ def export_architecture(
     evaluation = ledger.evaluation(job.id, digest, None if weights == "best" else weights)
     config = parse_job(job.config, job.id)
     architecture = Architecture.from_json(evaluation.architecture)
-    shape = open_task(config.task).shape
+    shape = config.task.shape
     model = _model(ledger, job, evaluation, architecture, shape)
     measured = measure_model(architecture, shape, config.workload, config.device.threads)
     exported = export_pytorch(

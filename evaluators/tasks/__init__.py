@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .corpus import STANDARD_LIBRARY
 from .language_model import LanguageModelConfig, LanguageModelTask
 
 TASKS = {
@@ -15,4 +16,4 @@ def open_task(config: TaskConfig) -> LanguageModelTask:
     return TASKS[config.kind](config)
 
 
-__all__ = ["TASKS", "LanguageModelConfig", "LanguageModelTask", "TaskConfig", "open_task"]
+__all__ = ["STANDARD_LIBRARY", "TASKS", "LanguageModelConfig", "LanguageModelTask", "TaskConfig", "open_task"]

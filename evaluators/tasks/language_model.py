@@ -30,6 +30,11 @@ class LanguageModelConfig(BaseModel):
     context: PositiveInt = Field(128, description="how many tokens a model sees at once")
     validation_windows: PositiveInt = Field(64, description="how many windows of `context` tokens score a subnet")
 
+    @property
+    def shape(self) -> ModelShape:
+        """What the task adds to an architecture; known without reading the data."""
+        return ModelShape(vocab_size=BYTES, context=self.context)
+
 
 class LanguageModelTask:
     """A corpus cut into windows of `context` bytes, each predicting the byte that follows.
@@ -42,7 +47,7 @@ class LanguageModelTask:
         self.config = config
         corpus = read_corpus(config.data)
         self.revision = corpus.revision
-        self.shape = ModelShape(vocab_size=BYTES, context=config.context)
+        self.shape = config.shape
         self._train = np.frombuffer(corpus.train, dtype=np.uint8)
         self._validation = np.frombuffer(corpus.validation, dtype=np.uint8)
         for name, text in (("training", self._train), ("validation", self._validation)):
