@@ -36,6 +36,14 @@ Db = Annotated[str, typer.Option("--db", envvar="FRONTIER_DB", help="database: a
 Runs = Annotated[Path, typer.Option("--runs", envvar="FRONTIER_RUNS", help="folder for the files of jobs")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, the beginning of it, or latest")]
+Space = Annotated[str, typer.Option(help="whose kernels and architectures: a preset or a YAML file")]
+DeviceName = Annotated[str, typer.Option("--name", help="the profile's name")]
+Threads = Annotated[int, typer.Option(help="CPU threads")]
+Phase = Annotated[str, typer.Option(help="prefill or decode")]
+Batch = Annotated[int, typer.Option(help="sequences at once")]
+SeqLen = Annotated[int, typer.Option(help="tokens read (prefill) or already cached (decode)")]
+Context = Annotated[int, typer.Option(help="how many tokens a model holds")]
+Seconds = Annotated[float, typer.Option(help="time for microbenchmarks that are missing")]
 DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
 
@@ -112,7 +120,6 @@ def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None
 @app.command()
 def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """List jobs, the newest first."""
-
     with open_ledger(db, create=False, read_only=True) as ledger:
         frame = ledger.jobs()
     if as_json:
@@ -128,7 +135,6 @@ def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 @app.command()
 def show(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Show a job: its state, what it found, what happened."""
-
     with open_ledger(db, create=False, read_only=True) as ledger:
         found = _job(ledger, job)
         events = ledger.events(found.id)
@@ -208,16 +214,14 @@ def dashboard(
 
 @device_app.command("profile")
 def device_profile(
-    space: Annotated[str, typer.Option(help="whose kernel calls to measure: a preset or a YAML file")] = "tiny-lm",
-    name: Annotated[str, typer.Option(help="the profile's name")] = "this-machine",
-    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
-    phase: Annotated[
-        str, typer.Option(help="prefill or decode; both are measured, this one names the size")
-    ] = "prefill",
-    batch: Annotated[int, typer.Option(help="sequences at once")] = 1,
-    seq_len: Annotated[int, typer.Option(help="tokens")] = 127,
-    context: Annotated[int, typer.Option(help="how many tokens a model holds")] = 128,
-    seconds: Annotated[float, typer.Option(help="time for microbenchmarks")] = 90.0,
+    space: Space = "tiny-lm",
+    name: DeviceName = "this-machine",
+    threads: Threads = 1,
+    phase: Phase = "prefill",
+    batch: Batch = 1,
+    seq_len: SeqLen = 127,
+    context: Context = 128,
+    seconds: Seconds = 90.0,
     db: Db = DEFAULT_DB,
     as_json: Json = False,
 ) -> None:
@@ -235,7 +239,6 @@ def device_profile(
 @device_app.command("list")
 def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """List device profiles."""
-
     with open_ledger(db, create=False, read_only=True) as ledger:
         frame = ledger.devices()
     if as_json:
@@ -247,21 +250,21 @@ def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 
 @device_app.command("validate")
 def device_validate(
-    space: Annotated[str, typer.Option(help="whose architectures to measure: a preset or a YAML file")] = "tiny-lm",
-    name: Annotated[str, typer.Option(help="the profile's name")] = "this-machine",
-    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
-    phase: Annotated[str, typer.Option(help="prefill or decode")] = "prefill",
-    batch: Annotated[int, typer.Option(help="sequences at once")] = 1,
-    seq_len: Annotated[int, typer.Option(help="tokens")] = 127,
-    context: Annotated[int, typer.Option(help="how many tokens a model holds")] = 128,
+    space: Space = "tiny-lm",
+    name: DeviceName = "this-machine",
+    threads: Threads = 1,
+    phase: Phase = "prefill",
+    batch: Batch = 1,
+    seq_len: SeqLen = 127,
+    context: Context = 128,
     count: Annotated[int, typer.Option(help="held-out architectures to measure")] = 30,
-    seconds: Annotated[float, typer.Option(help="time for microbenchmarks that are missing")] = 90.0,
+    seconds: Seconds = 90.0,
     db: Db = DEFAULT_DB,
     as_json: Json = False,
 ) -> None:
     """Measure held-out architectures and compare with what was predicted."""
     from .jobs.device import profile_device, validate_device
-    from .jobs.driver import validation_line
+    from .jobs.stages import validation_line
 
     config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
     opened, shape = config.open_space(), config.task.shape
@@ -277,7 +280,6 @@ def device_validate(
 @db_app.command("upgrade")
 def db_upgrade(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Bring the database to this version's schema."""
-
     before, after = upgrade(db)
     if as_json:
         print_json({"from": before, "to": after})

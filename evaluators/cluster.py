@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +43,8 @@ def ray_cluster(cpus: int, address: str | None = None) -> Iterator[None]:
     """
     if address:
         try:
-            ray.init(address=address, logging_level="error", log_to_driver=False)
+            with _terminate_as_before():
+                ray.init(address=address, logging_level="error", log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"cluster.address: a Ray cluster that answers; got {address!r}: {error}") from None
         try:
@@ -55,19 +58,29 @@ def ray_cluster(cpus: int, address: str | None = None) -> Iterator[None]:
     # Ray puts sockets here, and the path of a socket holds 107 characters: a short folder of the system's, not ours.
     folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
     try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            logging_level="error",
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
+        with _terminate_as_before():
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                logging_level="error",
+                log_to_driver=False,
+                _temp_dir=folder,
+            )
         yield
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _terminate_as_before() -> Iterator[None]:
+    """Keep what SIGTERM does to this process: connecting to Ray would make it exit at once, its state unsaid."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _remove_abandoned_folders() -> None:

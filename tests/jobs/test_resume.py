@@ -110,7 +110,10 @@ def test_killed_in_every_stage(finished_job: RunJob, tmp_path: Path) -> None:
         assert list(ledger.curve(job_id)["loss_nats"]) == list(ledger.curve(undisturbed)["loss_nats"])
 
 
-def test_ctrl_c_leaves_a_resumable_job_and_says_the_command(finished_job: RunJob, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_an_interrupted_job_is_resumable_and_says_the_command(
+    finished_job: RunJob, how: signal.Signals, tmp_path: Path
+) -> None:
     process = frontier_command("search", finished_job.job_file, "--db", finished_job.db, "--runs", tmp_path / "runs")
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -118,7 +121,7 @@ def test_ctrl_c_leaves_a_resumable_job_and_says_the_command(finished_job: RunJob
     assert f"frontier resume {job_id} --db {finished_job.db}" in line
     with open_ledger(str(finished_job.db), read_only=True) as ledger:
         wait_until(lambda: len(ledger.curve(job_id)) > 0, process, "the first point of the curve")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 3, err[-2000:]
         assert "Traceback" not in err

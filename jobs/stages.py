@@ -1,0 +1,170 @@
+"""The stages of a job, each going on from what the last run left: train, search, fine-tune, validate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..db import CurvePoint, Job, Ledger
+from ..evaluators.cluster import ray_cluster
+from ..evaluators.scoring import ScoringPool
+from ..evaluators.tasks import LanguageModelTask
+from ..evaluators.training import TrainingPlan, TrainingReport, load_supernet, train_supernet
+from ..latency_models import DeviceProfile, fit_predictor
+from ..search_space import SearchSpace
+from ..supernet import Supernet
+from ..supernet.trainer import TrainerOptions
+from .config import JobConfig
+from .device import validate_device
+from .finalists import finalists_stage
+from .reporter import Reporter
+from .search import Search
+
+FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One driver's run of a job, with everything the stages need."""
+
+    config: JobConfig
+    ledger: Ledger
+    job: Job
+    task: LanguageModelTask
+    space: SearchSpace
+    profile: DeviceProfile
+    reporter: Reporter
+
+    def stages(self) -> None:
+        """Run them all; on every way out the job's state says how it ended."""
+        self.ledger.set_state(self.job.id, "running")
+        try:
+            with ray_cluster(self.config.cluster.cpus, self.config.cluster.address):
+                supernet = load_supernet(self._train(), self.space, self.task.shape)
+                search = self._search(supernet)
+                self._enter("finetune", "from inherited weights")
+                finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter)
+            self._validate()
+            self._finish(search)
+        except KeyboardInterrupt:
+            self.ledger.set_state(self.job.id, "interrupted")
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
+            self.ledger.set_state(self.job.id, "failed", error=reason)
+            raise
+
+    def _train(self) -> Path:
+        """The supernet's weights: those of a finished training, or of one that is run now."""
+        finished = self.ledger.checkpoints(self.job.id).query("kind == 'supernet'")
+        if len(finished):
+            return Path(finished.iloc[-1]["path"])
+        settings = self.config.training
+        self._enter("train", f"{settings.steps} steps of {settings.random_subnets + 2} subnets")
+        self.reporter.stage("train", settings.steps)
+        started = time.monotonic()
+        weights = train_supernet(training_plan(self.config, self.space, self.job.run_dir), self._on_training)
+        self.ledger.add_checkpoint(self.job.id, "supernet", str(weights), settings.steps)
+        seconds = round(time.monotonic() - started, 1)
+        self.ledger.add_facts(self.job.id, {"supernet_steps": settings.steps, "supernet_seconds": seconds})
+        return weights
+
+    def _on_training(self, report: TrainingReport) -> None:
+        steps = self.config.training.steps
+        losses = {"smallest": report.smallest_nats, "largest": report.largest_nats}
+        points = [CurvePoint(report.step, subnet, nats, report.seconds) for subnet, nats in losses.items()]
+        self.ledger.add_curve(self.job.id, points)
+        self.ledger.set_progress(self.job.id, "train", report.step, steps)
+        told = ", ".join(f"{subnet} {nats:.3f}" for subnet, nats in losses.items())
+        self.reporter.progress(report.step, steps, f"{told} nats")
+
+    def _search(self, supernet: Supernet) -> Search:
+        settings = self.config.search
+        self._enter("search", f"{settings.evaluations} evaluations proposed by {settings.sampler}")
+        self.reporter.stage("search", settings.evaluations)
+        predictor = fit_predictor(self.profile, self.task.shape)
+        search = Search(self.config, self.space, predictor, self.ledger, self.job.id)
+        pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads)
+        before, started = len(self.ledger.recorded(self.job.id, "inherited")), time.monotonic()
+        try:
+            search.run(pool, self.reporter)
+        finally:
+            pool.close()
+        scored = len(search.evaluations) - before
+        if scored:
+            rate = round(scored / (time.monotonic() - started), 2)
+            self.ledger.add_facts(self.job.id, {"evaluations_per_second": rate, "infeasible": search.infeasible})
+        if search.exhausted:
+            note = f"nothing new was proposed after {len(search.evaluations)} evaluations"
+            self.ledger.add_event(self.job.id, "search", "exhausted", note)
+            self.reporter.note(note)
+        return search
+
+    def _validate(self) -> None:
+        """Predicted against measured latency, after Ray has gone, so that nothing else runs beside the measuring."""
+        device = self.config.device
+        if not device.validation_models:
+            return
+        self.reporter.stage("validate", device.validation_models)
+        validation = validate_device(
+            self.ledger,
+            self.profile,
+            self.space,
+            self.task.shape,
+            self.config.workload,
+            device.threads,
+            self.config.seed,
+            device.validation_models,
+        )
+        figures = {name: getattr(validation, name) for name in FIGURES}
+        self.ledger.add_facts(self.job.id, {"validation": {**figures, "count": device.validation_models}})
+        self.reporter.note(validation_line(figures, device.validation_models, device.name))
+
+    def _finish(self, search: Search) -> None:
+        front = self.ledger.front(self.job.id)
+        if len(front):
+            best = front.sort_values("val_loss").iloc[0]
+            facts = {name: best[name] for name in ("digest", "val_loss", "latency_ms")}
+            self.ledger.add_facts(self.job.id, {"best": facts})
+        self.ledger.set_progress(self.job.id, "done", len(search.evaluations), len(search.evaluations))
+        self.ledger.add_event(self.job.id, "done", "stage", f"front of {len(front)} architectures")
+        self.ledger.set_state(self.job.id, "done")
+
+    def _enter(self, stage: str, message: str) -> None:
+        self.ledger.set_progress(self.job.id, stage, 0, 0)
+        self.ledger.add_event(self.job.id, stage, "stage", message)
+
+
+def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> TrainingPlan:
+    """What the training workers are told of a job."""
+    settings = config.training
+    return TrainingPlan(
+        task=config.task,
+        space=space.to_json(),
+        options=TrainerOptions(
+            steps=settings.steps,
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            weight_decay=settings.weight_decay,
+            distill_weight=settings.distill_weight,
+            distill_below_nats=settings.distill_below_nats,
+        ),
+        batch_size=settings.batch_size,
+        random_subnets=settings.random_subnets,
+        workers=settings.workers,
+        threads=settings.threads,
+        use_gpu=settings.use_gpu,
+        seed=config.seed,
+        run_dir=run_dir,
+        report_every=settings.report_every,
+        checkpoint_every=settings.checkpoint_every,
+    )
+
+
+def validation_line(figures: dict[str, float], count: int, device: str) -> str:
+    """How far predictions are from measurements, in one sentence."""
+    return (
+        f"latency on {device}, {count} held-out architectures: MAPE {figures['mape']:.1%} "
+        f"(measuring again differs by {figures['floor_mape']:.1%}), Kendall tau {figures['kendall_tau']:.3f}"
+    )
