@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import InputError
 from .tables import Base, JobRow
+from .uninterrupted import uninterrupted
 
 
 class Transactions:
@@ -37,10 +38,10 @@ class Transactions:
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        """A write transaction: everything inside is committed, or nothing is."""
+        """A write transaction: everything inside is committed, or nothing is. Interrupts wait until it has ended."""
         assert not self._closed, f"{self.url} is closed"
         assert not self._read_only, f"{self.url} was opened read-only"
-        with Session(self._writer) as session, session.begin():
+        with uninterrupted(), Session(self._writer) as session, session.begin():
             yield session
 
     def _locked_job(self, session: Session, job_id: str) -> JobRow:
