@@ -91,12 +91,7 @@ def validate_device(
         batch=workload.batch,
         seq_len=workload.seq_len,
         count=count,
-        mape=validation.mape,
-        median_ape=validation.median_ape,
-        within_10=validation.within_10,
-        kendall_tau=validation.kendall_tau,
-        floor_mape=validation.floor_mape,
-        pairs=validation.pairs,
+        **vars(validation),
     )
     ledger.add_validation(profile.name, row)
     return validation

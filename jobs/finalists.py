@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..db import Evaluation, Ledger
 from ..evaluators.finalists import Finalist, FinalistPlan, fine_tune
@@ -74,8 +74,8 @@ def _plan(config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet) ->
 
 
 def _evaluation(inherited: Evaluation, finalist: Finalist, measured: Measured) -> Evaluation:
-    values: dict[str, Any] = {**inherited.__dict__}
-    values.update(
+    return replace(
+        inherited,
         fidelity="finetuned",
         val_loss=finalist.val_loss,
         latency_measured_ms=measured.latency_ms,
@@ -83,4 +83,3 @@ def _evaluation(inherited: Evaluation, finalist: Finalist, measured: Measured) -
         seconds=finalist.seconds,
         weights_path=finalist.weights_path,
     )
-    return Evaluation(**values)

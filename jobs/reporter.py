@@ -16,13 +16,3 @@ class Reporter(Protocol):
 
     def note(self, message: str) -> None:
         """Something worth keeping on the screen."""
-
-
-class Silent:
-    """A reporter for callers who do not watch."""
-
-    def stage(self, name: str, total: int) -> None: ...
-
-    def progress(self, done: int, total: int, text: str = "") -> None: ...
-
-    def note(self, message: str) -> None: ...

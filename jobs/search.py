@@ -59,7 +59,6 @@ class Search:
         self.evaluations: dict[str, Evaluation] = {}
         self._claimed: set[str] = set()
         self.infeasible = 0
-        self.duplicates = 0
         self.exhausted = False
 
     def run(self, pool: ScoringPool, reporter: Reporter) -> None:
@@ -99,7 +98,6 @@ class Search:
             candidate = Candidate(proposal, prediction)
             candidates.append(candidate)
             if candidate.digest in self._claimed:
-                self.duplicates += 1
                 continue
             new += 1
             self._claimed.add(candidate.digest)
