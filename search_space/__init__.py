@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from .architecture import Architecture, Block, first_problem
-from .operators import CHANNEL_MIXERS, TOKEN_MIXERS, Attention, CausalConv, GeluMLP, Spec, SwiGLU
+from .architecture import Architecture, Block, Stage, first_problem
+from .hidden import Dense, MoHD
+from .operators import (
+    CHANNEL_MIXERS,
+    TOKEN_MIXERS,
+    Attention,
+    CausalConv,
+    CosFormer,
+    GatedConv,
+    GatedLinearAttention,
+    GeluMLP,
+    Mamba2,
+    MoE,
+    Nothing,
+    Pooling,
+    Spec,
+    SquaredReLU,
+    SwiGLU,
+)
 from .space import SearchSpace, preset_names
 
 __all__ = [
@@ -13,9 +30,20 @@ __all__ = [
     "Attention",
     "Block",
     "CausalConv",
+    "CosFormer",
+    "Dense",
+    "GatedConv",
+    "GatedLinearAttention",
     "GeluMLP",
+    "Mamba2",
+    "MoE",
+    "MoHD",
+    "Nothing",
+    "Pooling",
     "SearchSpace",
     "Spec",
+    "SquaredReLU",
+    "Stage",
     "SwiGLU",
     "first_problem",
     "preset_names",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from itertools import product
+from math import prod
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -16,25 +17,44 @@ from typing import Any
 import yaml
 
 from ..errors import InputError
-from .architecture import Architecture, Block
+from .architecture import Architecture, Block, Stage
+from .layout import Layout, Place
 from .operators import CHANNEL_MIXERS, TOKEN_MIXERS, Spec
 from .operators.choices import Choose, OperatorChoices, Value
+from .pattern import Pattern, layers_of
+from .reading import (
+    DENSE,
+    check_halves,
+    check_medium,
+    read_hidden,
+    read_layout,
+    read_operators,
+    read_pattern,
+    read_residual,
+)
 
-KEYS = ("name", "description", "width", "depth", "token_mixers", "channel_mixers")
+KEYS = (
+    "name", "description", "width", "depth", "stages", "token_mixers", "channel_mixers", "residual", "hidden",
+    "pattern",
+)  # fmt: skip
+Operators = tuple[OperatorChoices, ...]
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """The choices that span a family of architectures.
 
-    Every layer picks one token mixer and one channel mixer freely; width and depth are shared by the whole model.
+    Every layer picks one token mixer and one channel mixer, freely or as the pattern says; sizes of the residual stream
+    and how blocks join it are shared by the whole model.
     """
 
     name: str
-    width: tuple[int, ...]
-    depth: tuple[int, ...]
-    token_mixers: tuple[OperatorChoices, ...]
-    channel_mixers: tuple[OperatorChoices, ...]
+    layout: Layout
+    token_mixers: Operators
+    channel_mixers: Operators
+    residual: tuple[str, ...] = ("sequential",)
+    hidden: Operators = DENSE
+    pattern: Pattern | None = None
     description: str = ""
     source: str = field(default="", compare=False)
 
@@ -65,29 +85,55 @@ class SearchSpace:
         for key in raw:
             if key not in KEYS:
                 raise InputError(f"{source}: {key}: a space has the keys {', '.join(KEYS)}; got {raw[key]!r}")
-        for key in ("name", "width", "depth", "token_mixers", "channel_mixers"):
+        layout = read_layout(source, raw)
+        for key in ("name", "token_mixers", "channel_mixers"):
             if key not in raw:
                 raise InputError(f"{source}: {key}: this key is needed; got nothing")
+        token_mixers = read_operators(source, "token_mixers", raw["token_mixers"], TOKEN_MIXERS)
+        channel_mixers = read_operators(source, "channel_mixers", raw["channel_mixers"], CHANNEL_MIXERS)
+        check_halves(source, token_mixers, channel_mixers)
+        check_medium(source, token_mixers, layout)
         return cls(
             name=str(raw["name"]),
+            layout=layout,
+            token_mixers=token_mixers,
+            channel_mixers=channel_mixers,
+            residual=read_residual(source, raw.get("residual", "sequential")),
+            hidden=read_hidden(source, raw["hidden"], layout) if "hidden" in raw else DENSE,
+            pattern=read_pattern(source, raw.get("pattern"), token_mixers, layout),
             description=str(raw.get("description", "")).strip(),
-            width=_sizes(source, "width", raw["width"]),
-            depth=_sizes(source, "depth", raw["depth"]),
-            token_mixers=_operators(source, "token_mixers", raw["token_mixers"], TOKEN_MIXERS),
-            channel_mixers=_operators(source, "channel_mixers", raw["channel_mixers"], CHANNEL_MIXERS),
             source=source,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `parse` reads back to an equal space."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "width": list(self.width),
-            "depth": list(self.depth),
-            "token_mixers": [_operator_json(choices) for choices in self.token_mixers],
-            "channel_mixers": [_operator_json(choices) for choices in self.channel_mixers],
-        }
+        stages = [{"width": list(stage.width), "depth": list(stage.depth)} for stage in self.layout.stages]
+        plain: dict[str, Any] = {"name": self.name, "description": self.description}
+        plain |= {"stages": stages} if self.layout.pyramid else stages[0]
+        plain["token_mixers"] = [_operator_json(choices) for choices in self.token_mixers]
+        plain["channel_mixers"] = [_operator_json(choices) for choices in self.channel_mixers]
+        plain["residual"] = list(self.residual)
+        plain["hidden"] = [_operator_json(choices) for choices in self.hidden]
+        return plain if self.pattern is None else {**plain, "pattern": self.pattern.to_json()}
+
+    def summary(self) -> dict[str, str]:
+        """The choices in words, and how many architectures they span."""
+        lines = {"space": self.name, "description": self.description}
+        for number, stage in enumerate(self.layout.stages):
+            prefix = self.layout.prefix(number)
+            lines[f"{prefix}width"] = _listed(stage.width)
+            lines[f"{prefix}depth"] = _listed(stage.depth)
+        for choices in self.token_mixers:
+            lines[f"token mixer {choices.kind}"] = _described(choices)
+        for choices in self.channel_mixers:
+            lines[f"channel mixer {choices.kind}"] = _described(choices)
+        lines["residual stream"] = _listed(self.residual)
+        for choices in self.hidden:
+            lines[f"hidden dimension {choices.kind}"] = _described(choices)
+        if self.pattern:
+            lines["pattern"] = f"{json.dumps(self.pattern.to_json()['place'])} at {_listed(self.pattern.at)}"
+        blocks = sum(1 for _ in self.block_options())
+        return {**lines, "blocks a layer may be": f"{blocks:,}", "architectures": f"{self.count():,}"}
 
     @cached_property
     def token_specs(self) -> tuple[Spec, ...]:
@@ -97,39 +143,56 @@ class SearchSpace:
     def channel_specs(self) -> tuple[Spec, ...]:
         return tuple(spec for choices in self.channel_mixers for spec in choices.legal)
 
+    @cached_property
+    def hidden_specs(self) -> tuple[Spec, ...]:
+        return tuple(spec for choices in self.hidden for spec in choices.legal)
+
+    @property
+    def width(self) -> tuple[int, ...]:
+        """The widths of the first stage, which for text is the only one."""
+        return self.layout.stages[0].width
+
+    @cached_property
+    def depth(self) -> tuple[int, ...]:
+        """Every number of blocks there may be."""
+        return tuple(sorted({sum(depths) for depths in self.layout.all_depths()}))
+
     @property
     def max_depth(self) -> int:
-        return max(self.depth)
+        return len(self.layout.deepest)
 
     def block_options(self) -> Iterator[Block]:
         """Every block that a layer may be."""
-        for token_mixer, channel_mixer in product(self.token_specs, self.channel_specs):
-            yield Block(token_mixer=token_mixer, channel_mixer=channel_mixer)  # type: ignore[arg-type]
+        yield from _blocks(self.token_mixers, self.channel_mixers)
+
+    def marks(self, depth: int) -> tuple[tuple[bool, ...], ...]:
+        """Every way the pattern places its mixer over so many layers; without a pattern it places nothing."""
+        rules = self.pattern.at if self.pattern else ("none",)
+        return tuple(dict.fromkeys(layers_of(rule, depth) for rule in rules))
 
     def count(self) -> int:
         """How many distinct architectures there are, exactly."""
-        per_layer = len(self.token_specs) * len(self.channel_specs)
-        return len(self.width) * sum(per_layer**depth for depth in self.depth)
+        options = {mark: sum(1 for _ in _blocks(self.layer_mixers(mark), self.channel_mixers)) for mark in self._marks}
+        blocks = sum(
+            prod(options[mark] for mark in marks)
+            for depths in self.layout.all_depths()
+            for marks in self.marks(sum(depths))
+        )
+        widths = prod(len(stage.width) for stage in self.layout.stages)
+        return widths * len(self.residual) * len(self.hidden_specs) * blocks
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, for spaces small enough to exhaust."""
-        options = tuple(self.block_options())
-        for width, depth in product(self.width, self.depth):
-            for blocks in product(options, repeat=depth):
-                yield Architecture(width=width, blocks=blocks)
+        options = {mark: tuple(_blocks(self.layer_mixers(mark), self.channel_mixers)) for mark in self._marks}
+        outer = product(self.layout.all_widths(), self.layout.all_depths(), self.residual, self.hidden_specs)
+        for widths, depths, residual, hidden in outer:
+            for marks in self.marks(sum(depths)):
+                for blocks in product(*(options[mark] for mark in marks)):
+                    yield self._architecture(widths, depths, blocks, residual, hidden)
 
     def why_not(self, architecture: Architecture) -> str | None:
         """Why an architecture is not in the space (key path, rule, value), or None when it is."""
-        if architecture.width not in self.width:
-            return f"width: one of {list(self.width)}; got {architecture.width}"
-        if architecture.depth not in self.depth:
-            return f"blocks: their number is one of {list(self.depth)}; got {architecture.depth}"
-        for index, block in enumerate(architecture.blocks):
-            for slot, choices in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
-                reason = _why_not_operator(getattr(block, slot), choices)
-                if reason:
-                    return f"blocks.{index}.{slot}{reason}"
-        return None
+        return self._why_not_outer(architecture) or self._why_not_blocks(architecture)
 
     def __contains__(self, architecture: Architecture) -> bool:
         return self.why_not(architecture) is None
@@ -137,39 +200,55 @@ class SearchSpace:
     @cached_property
     def parameters(self) -> Mapping[str, tuple[Value, ...]]:
         """Every named parameter and its choices, in a fixed order; which of them are active depends on the others."""
-        names: dict[str, tuple[Value, ...]] = {}
-        if len(self.width) > 1:
-            names["width"] = self.width
-        if len(self.depth) > 1:
-            names["depth"] = self.depth
-        for index in range(self.max_depth):
-            for slot, operators in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
-                if len(operators) > 1:
-                    names[f"blocks.{index}.{slot}"] = tuple(choices.kind for choices in operators)
-                for choices in operators:
-                    names.update({f"blocks.{index}.{name}": options for name, options in choices.questions()})
-        return MappingProxyType(names)
+        names: dict[str, tuple[Value, ...]] = {"residual": self.residual}
+        names |= _questions("hidden", "hidden", self.hidden)
+        for number, stage in enumerate(self.layout.stages):
+            names[f"{self.layout.prefix(number)}width"] = stage.width
+            names[f"{self.layout.prefix(number)}depth"] = stage.depth
+        names["pattern"] = self.pattern.at if self.pattern else ()
+        for place in self.layout.deepest:
+            for mark in self._marks:
+                prefix = _token_prefix(place, mark)
+                names |= _questions(f"{prefix}.token_mixer", prefix, self.layer_mixers(mark))
+            for slot, mixers in self._channel_slots(place):
+                names |= _questions(slot, place.prefix, mixers)
+        return MappingProxyType({name: options for name, options in names.items() if len(options) > 1})
 
     def build(self, choose: Choose) -> Architecture:
         """Settle every choice by asking `choose(name, options)`; only active parameters are asked."""
-        width = choose("width", self.width) if len(self.width) > 1 else self.width[0]
-        depth = choose("depth", self.depth) if len(self.depth) > 1 else self.depth[0]
-        assert isinstance(width, int)
-        assert isinstance(depth, int)
-        return Architecture(width=width, blocks=tuple(self._block(choose, index) for index in range(depth)))
+
+        def settle(name: str, options: tuple[Any, ...]) -> Any:
+            return choose(name, options) if len(options) > 1 else options[0]
+
+        residual = settle("residual", self.residual)
+        hidden = _choose(choose, "hidden", "hidden", self.hidden)
+        stages = [(self.layout.prefix(number), stage) for number, stage in enumerate(self.layout.stages)]
+        widths = tuple(settle(f"{prefix}width", stage.width) for prefix, stage in stages)
+        depths = tuple(settle(f"{prefix}depth", stage.depth) for prefix, stage in stages)
+        rule = settle("pattern", self.pattern.at) if self.pattern else "none"
+        marks = layers_of(rule, sum(depths))
+        places = self.layout.places(depths)
+        blocks = tuple(self._block(choose, place, mark) for place, mark in zip(places, marks, strict=True))
+        return self._architecture(widths, depths, blocks, residual, hidden)
 
     def encode(self, architecture: Architecture) -> dict[str, Value]:
         """The active named parameters of an architecture: what `decode` needs to build it again."""
         reason = self.why_not(architecture)
         if reason:
             raise InputError(f"architecture {architecture.digest} is not in space {self.name}: {reason}")
-        names: dict[str, Value] = {"width": architecture.width, "depth": architecture.depth}
-        for index, block in enumerate(architecture.blocks):
-            for slot, operators in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
-                spec = getattr(block, slot)
-                names[f"blocks.{index}.{slot}"] = spec.kind
-                choices = _of_kind(operators, spec.kind)
-                names.update({f"blocks.{index}.{name}": value for name, value in choices.answers(spec).items()})
+        names: dict[str, Value] = {"residual": architecture.residual}
+        names |= _answers("hidden", "hidden", self.hidden, architecture.hidden)
+        widths, depths = self.sizes(architecture)
+        for number, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            names[f"{self.layout.prefix(number)}width"] = width
+            names[f"{self.layout.prefix(number)}depth"] = depth
+        marks = self._marks_of(architecture)
+        names["pattern"] = self.pattern.rule_of(marks) if self.pattern else None
+        for place, mark, block in zip(self.layout.places(depths), marks, architecture.blocks, strict=True):
+            prefix = _token_prefix(place, mark)
+            names |= _answers(f"{prefix}.token_mixer", prefix, self.layer_mixers(mark), block.token_mixer)
+            slot, mixers = self._channel_slots(place)[block.token_mixer.kind == "none"]
+            names |= _answers(slot, place.prefix, mixers, block.channel_mixer)
         asked = self.parameters
         return {name: value for name, value in names.items() if name in asked}
 
@@ -205,8 +284,7 @@ class SearchSpace:
         taken: dict[str, Mapping[str, Value]] = {}
 
         def inherit(name: str, options: tuple[Value, ...]) -> Value:
-            layer = ".".join(name.split(".")[:2])
-            parent = taken.setdefault(layer, rng.choice(parents))
+            parent = taken.setdefault(_layer_of(name), rng.choice(parents))
             other = parents[1] if parent is parents[0] else parents[0]
             for source in (parent, other):
                 if source.get(name, _MISSING) in options:
@@ -217,20 +295,33 @@ class SearchSpace:
 
     def largest(self, rng: Random | None = None) -> Architecture:
         """Every size at its maximum. With `rng` each layer draws its kinds, else it takes the first listed."""
-        return self._extreme(max(self.width), max(self.depth), "largest", rng)
+        return self._extreme(max, "largest", rng)
 
     def smallest(self, rng: Random | None = None) -> Architecture:
         """Every size at its minimum. With `rng` each layer draws its kinds, else it takes the first listed."""
-        return self._extreme(min(self.width), min(self.depth), "smallest", rng)
+        return self._extreme(min, "smallest", rng)
+
+    def sizes(self, architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The widths and the depths of an architecture's stages."""
+        stages = architecture.stages or (Stage(width=architecture.width, depth=architecture.depth),)
+        return tuple(stage.width for stage in stages), tuple(stage.depth for stage in stages)
+
+    def layer_mixers(self, placed: bool) -> Operators:
+        """The token mixers for a layer where the pattern places its own, or for any other layer."""
+        if self.pattern is None:
+            return self.token_mixers
+        return self._split[0 if placed else 1]
 
     @cached_property
     def vector_names(self) -> tuple[str, ...]:
         """The name of each entry of `vector`."""
-        names = ["width", "depth"]
-        for index in range(self.max_depth):
-            for choices in (*self.token_mixers, *self.channel_mixers):
-                names.append(f"blocks.{index}.{choices.kind}")
-                names.extend(f"blocks.{index}.{choices.kind}.{name}" for name, _ in choices.values)
+        names = [
+            f"{self.layout.prefix(n)}{size}" for n in range(len(self.layout.stages)) for size in ("width", "depth")
+        ]
+        names += [f"residual.{residual}" for residual in self.residual[1:]]
+        names += _vector_names("hidden", self.hidden)
+        for place in self.layout.deepest:
+            names += _vector_names(place.prefix, (*self.token_mixers, *self.channel_mixers))
         return tuple(names)
 
     def vector(self, architecture: Architecture) -> tuple[float, ...]:
@@ -238,35 +329,111 @@ class SearchSpace:
 
         Absent layers and operators that were not chosen are zero; the lowest choice of a present one is not.
         """
-        entries = [_rank(architecture.width, self.width), _rank(architecture.depth, self.depth)]
-        for index in range(self.max_depth):
-            block = architecture.blocks[index] if index < architecture.depth else None
-            for slot, operators in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
-                spec = getattr(block, slot) if block else None
-                for choices in operators:
-                    active = spec is not None and spec.kind == choices.kind
-                    entries.append(float(active))
-                    entries.extend(
-                        _rank(getattr(spec, name), options) if active else 0.0 for name, options in choices.values
-                    )
+        entries: list[float] = []
+        widths, depths = self.sizes(architecture)
+        for stage, width, depth in zip(self.layout.stages, widths, depths, strict=True):
+            entries += (_rank(width, stage.width), _rank(depth, stage.depth))
+        entries += [float(architecture.residual == residual) for residual in self.residual[1:]]
+        entries += _entries(self.hidden, architecture.hidden)
+        at = {place.slot: block for place, block in zip(self.layout.places(depths), architecture.blocks, strict=True)}
+        for place in self.layout.deepest:
+            block = at.get(place.slot)
+            entries += _entries(self.token_mixers, block.token_mixer if block else None)
+            entries += _entries(self.channel_mixers, block.channel_mixer if block else None)
         return tuple(entries)
 
-    def _block(self, choose: Choose, index: int) -> Block:
-        specs = {}
-        for slot, operators in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
-            kinds = tuple(choices.kind for choices in operators)
-            kind = choose(f"blocks.{index}.{slot}", kinds) if len(kinds) > 1 else kinds[0]
-            specs[slot] = _of_kind(operators, kind).choose(choose, f"blocks.{index}")
-        return Block(**specs)  # type: ignore[arg-type]
+    @cached_property
+    def _split(self) -> tuple[Operators, Operators]:
+        assert self.pattern is not None
+        return self.pattern.split(self.token_mixers)
 
-    def _extreme(self, width: int, depth: int, which: str, rng: Random | None) -> Architecture:
-        def pick(operators: tuple[OperatorChoices, ...]) -> Any:
-            return getattr(rng.choice(operators) if rng else operators[0], which)
+    @cached_property
+    def _marks(self) -> tuple[bool, ...]:
+        """The kinds of layers there are: those the pattern marks, and the others."""
+        if self.pattern is None:
+            return (False,)
+        return tuple(mark for mark in (True, False) if self.layer_mixers(mark))
 
-        blocks = tuple(
-            Block(token_mixer=pick(self.token_mixers), channel_mixer=pick(self.channel_mixers)) for _ in range(depth)
+    def _marks_of(self, architecture: Architecture) -> tuple[bool, ...]:
+        pattern = self.pattern
+        return tuple(pattern is not None and pattern.places(block.token_mixer) for block in architecture.blocks)
+
+    def _channel_slots(self, place: Place) -> tuple[tuple[str, Operators], ...]:
+        """Name and choices of a block's channel mixer: those beside a token mixer, and those beside none."""
+        free = (f"{place.prefix}.channel_mixer", self.channel_mixers)
+        if all(choices.kind != "none" for choices in self.token_mixers):
+            return (free,)
+        if all(choices.kind != "none" for choices in self.channel_mixers):
+            return (free, free)
+        something = tuple(choices for choices in self.channel_mixers if choices.kind != "none")
+        return (free, (f"{place.prefix}.channel_mixer[token_mixer=none]", something))
+
+    def _block(self, choose: Choose, place: Place, mark: bool) -> Block:
+        prefix = _token_prefix(place, mark)
+        token: Any = _choose(choose, f"{prefix}.token_mixer", prefix, self.layer_mixers(mark))
+        slot, mixers = self._channel_slots(place)[token.kind == "none"]
+        channel: Any = _choose(choose, slot, place.prefix, mixers)
+        return Block(token_mixer=token, channel_mixer=channel)
+
+    def _architecture(
+        self, widths: tuple[int, ...], depths: tuple[int, ...], blocks: tuple[Block, ...], residual: str, hidden: Spec
+    ) -> Architecture:
+        stages = tuple(Stage(width=width, depth=depth) for width, depth in zip(widths, depths, strict=True))
+        return Architecture(
+            width=widths[0],
+            blocks=blocks,
+            residual=residual,  # type: ignore[arg-type]
+            hidden=hidden,  # type: ignore[arg-type]
+            stages=stages if self.layout.pyramid else (),
         )
-        return Architecture(width=width, blocks=blocks)
+
+    def _extreme(self, extreme: Any, which: str, rng: Random | None) -> Architecture:
+        def pick(options: Any) -> Any:
+            return rng.choice(options) if rng else options[0]
+
+        def mixer(operators: Operators) -> Any:
+            working = tuple(choices for choices in operators if choices.kind != "none") or operators
+            return getattr(pick(working), which)
+
+        widths = tuple(extreme(stage.width) for stage in self.layout.stages)
+        depths = tuple(extreme(stage.depth) for stage in self.layout.stages)
+        blocks = tuple(
+            Block(token_mixer=mixer(self.layer_mixers(mark)), channel_mixer=mixer(self.channel_mixers))
+            for mark in pick(self.marks(sum(depths)))
+        )
+        hidden = extreme(self.hidden_specs, key=lambda spec: spec.read_columns(widths[0]))
+        return self._architecture(widths, depths, blocks, pick(self.residual), hidden)
+
+    def _why_not_outer(self, architecture: Architecture) -> str | None:
+        if bool(architecture.stages) != self.layout.pyramid:
+            held = "stages" if self.layout.pyramid else "no stages"
+            return f"stages: this space has {held}; got {len(architecture.stages)}"
+        widths, depths = self.sizes(architecture)
+        if len(widths) != len(self.layout.stages):
+            return f"stages: {len(self.layout.stages)} of them; got {len(widths)}"
+        for number, (stage, width, depth) in enumerate(zip(self.layout.stages, widths, depths, strict=True)):
+            prefix = self.layout.prefix(number)
+            if width not in stage.width:
+                return f"{prefix}width: one of {list(stage.width)}; got {width}"
+            if depth not in stage.depth:
+                where = f"{prefix}depth: one of" if prefix else "blocks: their number is one of"
+                return f"{where} {list(stage.depth)}; got {depth}"
+        if architecture.residual not in self.residual:
+            return f"residual: one of {list(self.residual)}; got {architecture.residual!r}"
+        reason = _why_not_operator(architecture.hidden, self.hidden)
+        return f"hidden{reason}" if reason else None
+
+    def _why_not_blocks(self, architecture: Architecture) -> str | None:
+        for index, block in enumerate(architecture.blocks):
+            for slot, choices in (("token_mixer", self.token_mixers), ("channel_mixer", self.channel_mixers)):
+                reason = _why_not_operator(getattr(block, slot), choices)
+                if reason:
+                    return f"blocks.{index}.{slot}{reason}"
+        marks = self._marks_of(architecture)
+        if self.pattern and self.pattern.rule_of(marks) is None:
+            layers = [index for index, mark in enumerate(marks) if mark]
+            return f"pattern: {self.pattern.kind} at one of {list(self.pattern.at)}; got it in layers {layers}"
+        return None
 
 
 _MISSING = object()
@@ -278,35 +445,80 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name[: -len(".yaml")] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-def _sizes(source: str, key: str, raw: Any) -> tuple[int, ...]:
-    sizes = tuple(raw) if isinstance(raw, list) else (raw,)
-    if not sizes:
-        raise InputError(f"{source}: {key}: a choice needs at least one value; got []")
-    for size in sizes:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InputError(f"{source}: {key}: whole numbers of at least 1; got {size!r}")
-    if len(set(sizes)) != len(sizes):
-        raise InputError(f"{source}: {key}: every value of a choice is listed once; got {list(sizes)}")
-    return sizes
+def _blocks(token_mixers: Operators, channel_mixers: Operators) -> Iterator[Block]:
+    """Every block of these choices, less those of which both halves are none."""
+    for token in (spec for choices in token_mixers for spec in choices.legal):
+        for channel in (spec for choices in channel_mixers for spec in choices.legal):
+            if not kind_of(token) == kind_of(channel) == "none":
+                yield Block(token_mixer=token, channel_mixer=channel)  # type: ignore[arg-type]
 
 
-def _operators(source: str, key: str, raw: Any, table: Mapping[str, type[Spec]]) -> tuple[OperatorChoices, ...]:
-    if not isinstance(raw, list) or not raw:
-        raise InputError(f"{source}: {key}: a list of at least one operator; got {raw!r}")
-    parsed: list[OperatorChoices] = []
-    for index, entry in enumerate(raw):
-        try:
-            choices = OperatorChoices.parse(table, entry)
-        except ValueError as error:
-            raise InputError(f"{source}: {key}.{index}.{error}".replace(".:", ":")) from None
-        if any(choices.kind == other.kind for other in parsed):
-            raise InputError(f"{source}: {key}.{index}.kind: every kind is listed once; got {choices.kind!r}")
-        parsed.append(choices)
-    return tuple(parsed)
+def _token_prefix(place: Place, mark: bool) -> str:
+    return f"{place.prefix}.placed" if mark else place.prefix
+
+
+def _layer_of(name: str) -> str:
+    """The block a parameter belongs to, or the parameter itself where it belongs to none."""
+    before, found, after = name.partition("blocks.")
+    return f"{before}{found}{after.split('.')[0]}" if found else name
+
+
+def _questions(slot: str, prefix: str, operators: Operators) -> dict[str, tuple[Value, ...]]:
+    """The named parameters of one operator's choice: which kind, then the fields of every kind."""
+    names: dict[str, tuple[Value, ...]] = {slot: tuple(choices.kind for choices in operators)}
+    for choices in operators:
+        names |= {f"{prefix}.{name}": options for name, options in choices.questions()}
+    return names
+
+
+def _choose(choose: Choose, slot: str, prefix: str, operators: Operators) -> Spec:
+    kinds = tuple(choices.kind for choices in operators)
+    kind = choose(slot, kinds) if len(kinds) > 1 else kinds[0]
+    return _of_kind(operators, kind).choose(choose, prefix)
+
+
+def _answers(slot: str, prefix: str, operators: Operators, spec: Spec) -> dict[str, Value]:
+    choices = _of_kind(operators, kind_of(spec))
+    return {slot: choices.kind} | {f"{prefix}.{name}": value for name, value in choices.answers(spec).items()}
+
+
+def _vector_names(prefix: str, operators: Operators) -> list[str]:
+    if len(operators) == 1 and not operators[0].values:
+        return []
+    return [
+        name
+        for choices in operators
+        for name in (f"{prefix}.{choices.kind}", *(f"{prefix}.{choices.kind}.{field}" for field, _ in choices.values))
+    ]
+
+
+def _entries(operators: Operators, spec: Spec | None) -> list[float]:
+    """What `_vector_names` names, for one operator."""
+    if len(operators) == 1 and not operators[0].values:
+        return []
+    entries: list[float] = []
+    for choices in operators:
+        active = spec is not None and kind_of(spec) == choices.kind
+        entries.append(float(active))
+        entries += [_rank(getattr(spec, name), options) if active else 0.0 for name, options in choices.values]
+    return entries
+
+
+def kind_of(spec: Spec) -> str:
+    """The kind of an operator's spec: every spec of the tables has one, the base has not."""
+    return str(getattr(spec, "kind"))  # noqa: B009
 
 
 def _operator_json(choices: OperatorChoices) -> dict[str, Any]:
     return {"kind": choices.kind, **{name: list(options) for name, options in choices.values}}
+
+
+def _listed(options: tuple[Value, ...]) -> str:
+    return ", ".join(option if isinstance(option, str) else json.dumps(option) for option in options)
+
+
+def _described(choices: OperatorChoices) -> str:
+    return "; ".join(f"{name} {_listed(options)}" for name, options in choices.values) or "no choices"
 
 
 def _of_kind(operators: tuple[OperatorChoices, ...], kind: Value) -> OperatorChoices:
@@ -315,7 +527,7 @@ def _of_kind(operators: tuple[OperatorChoices, ...], kind: Value) -> OperatorCho
 
 def _why_not_operator(spec: Spec, operators: tuple[OperatorChoices, ...]) -> str | None:
     """The rest of a key path, the rule and the value; None when one of the operators has this spec."""
-    kind = getattr(spec, "kind")  # noqa: B009 - every spec of the tables has a kind, the base has not
+    kind = kind_of(spec)
     kinds = [choices.kind for choices in operators]
     if kind not in kinds:
         return f": one of {kinds}; got {kind!r}"

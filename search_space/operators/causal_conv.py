@@ -17,6 +17,7 @@ class CausalConv(Spec):
     Source: the token mixer of arXiv 1901.10430 (lightweight convolutions) with a fixed kernel per channel.
     """
 
+    media = ("text",)
     kind: Literal["causal_conv"] = "causal_conv"
     channels: PositiveInt
     kernel_size: PositiveInt

@@ -49,7 +49,13 @@ class OperatorChoices:
         choices._check()
         return choices
 
-    @property
+    def narrowed(self, field: str, options: tuple[Value, ...]) -> OperatorChoices:
+        """The same choices with fewer values for one field."""
+        return OperatorChoices(
+            self.spec_type, tuple((name, options if name == field else every) for name, every in self.values)
+        )
+
+    @cached_property
     def kind(self) -> str:
         return str(self.spec_type.model_fields["kind"].default)
 

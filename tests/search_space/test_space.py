@@ -49,9 +49,14 @@ def test_sampling_reaches_every_architecture_and_nothing_else() -> None:
 
 
 def test_sampling_draws_each_choice_evenly(space: SearchSpace) -> None:
-    counts = Counter(architecture.depth for architecture in sampled(space, 3000))
-    for depth in space.depth:
-        assert counts[depth] / 3000 == pytest.approx(1 / len(space.depth), abs=0.05)
+    counts = Counter(
+        (number, depth)
+        for architecture in sampled(space, 2000)
+        for number, depth in enumerate(space.sizes(architecture)[1])
+    )
+    for number, stage in enumerate(space.layout.stages):
+        for depth in stage.depth:
+            assert counts[number, depth] / 2000 == pytest.approx(1 / len(stage.depth), abs=0.05)
 
 
 def test_the_same_seed_draws_the_same(space: SearchSpace) -> None:
@@ -151,7 +156,7 @@ ATTENTION = SMALL["token_mixers"][0]
         (changed(depth=[True]), r"space: depth: whole numbers of at least 1; got True"),
         (changed(depth=[2, 2]), r"space: depth: every value of a choice is listed once"),
         (changed(token_mixers=[]), r"space: token_mixers: a list of at least one operator; got \[\]"),
-        (changed(token_mixers=[{"kind": "rnn"}]), r"token_mixers.0.kind: one of attention, causal_conv; got 'rnn'"),
+        (changed(token_mixers=[{"kind": "rnn"}]), r"token_mixers.0.kind: one of attention, .*; got 'rnn'"),
         (changed(token_mixers=[ATTENTION, ATTENTION]), r"token_mixers.1.kind: every kind is listed once"),
         (changed(token_mixers=[{**ATTENTION, "num_heads": []}]), r"0.num_heads: a choice needs at least one value"),
         (changed(token_mixers=[{**ATTENTION, "heads": 2}]), r"0.heads: attention has the fields num_heads"),
