@@ -6,23 +6,17 @@ B batch, T tokens, D width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..search_space import Architecture
 from .block import NORM_EPS, BlockModule
+from .residual import RESIDUALS
+from .shapes import ModelShape
 
 EMBEDDING_STD = 0.5
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """What the task adds to an architecture: how many tokens there are to tell apart, and how many fit at once."""
-
-    vocab_size: int
-    context: int
 
 
 class LanguageModel(nn.Module):
@@ -34,9 +28,12 @@ class LanguageModel(nn.Module):
         "head.weight": ("vocab_size", "width"),
     }
 
-    def __init__(self, width: int, vocab_size: int, context: int, blocks: Sequence[BlockModule]) -> None:
+    def __init__(
+        self, width: int, vocab_size: int, context: int, blocks: Sequence[BlockModule], residual: str = "sequential"
+    ) -> None:
         super().__init__()
         self.context = context
+        self.residual = RESIDUALS[residual]
         self.embed = nn.Embedding(vocab_size, width)
         self.blocks = nn.ModuleList(blocks)
         self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
@@ -46,14 +43,17 @@ class LanguageModel(nn.Module):
     @classmethod
     def build(cls, architecture: Architecture, shape: ModelShape) -> LanguageModel:
         """The standalone model of an architecture, freshly initialised."""
-        blocks = [BlockModule.build(block, architecture.width, shape.context) for block in architecture.blocks]
-        return cls(architecture.width, shape.vocab_size, shape.context, blocks)
+        blocks = [
+            BlockModule.build(block, architecture.width, shape.context, architecture.residual, architecture.hidden)
+            for block in architecture.blocks
+        ]
+        return cls(architecture.width, shape.vocab_size, shape.context, blocks, architecture.residual)
 
     def forward(self, ids_BT: Tensor) -> Tensor:
-        x_BTD = self.embed(ids_BT)
+        stream = self.residual.enter(self.embed(ids_BT))
         for block in self.blocks:
-            x_BTD = block(x_BTD)
-        return self.head(self.final_norm(x_BTD))
+            stream = block(stream)
+        return self.head(self.final_norm(self.residual.leave(stream)))
 
     def init_state(self, batch_size: int) -> list[dict]:
         """The state before the first token, one entry per block."""
@@ -61,12 +61,12 @@ class LanguageModel(nn.Module):
 
     def step(self, ids_B: Tensor, state: list[dict]) -> tuple[Tensor, list[dict]]:
         """The next token's logits_BV, given this one."""
-        x_BD = self.embed(ids_B)
+        stream: Any = self.residual.enter(self.embed(ids_B))
         next_state = []
         for block, block_state in zip(self.blocks, state, strict=True):
-            x_BD, block_state = block.step(x_BD, block_state)
+            stream, block_state = block.step(stream, block_state)
             next_state.append(block_state)
-        return self.head(self.final_norm(x_BD)), next_state
+        return self.head(self.final_norm(self.residual.leave(stream))), next_state
 
     @torch.inference_mode()
     def generate(self, ids_BT: Tensor, new_tokens: int, temperature: float = 0.0) -> Tensor:

@@ -1,41 +1,34 @@
-"""Gradient steps on the shared weights: loss, distillation, schedule, optimiser, and their state as plain tensors.
+"""Gradient steps on the shared weights: loss, distillation, and their state as plain tensors.
 
-B batch, T tokens, V vocabulary.
+Logits are (..., V) and targets (...): B T V for the tokens of a text, B V for images. Losses are means over examples,
+be they tokens or images.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from random import Random
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..search_space import Architecture
+from .optimizer import TrainerOptions, adamw, update
+from .param_count import ParamCounter
 from .supernet import Supernet
+from .training_rules import Plan, Rule, Step
 
-ADAM_BETAS = (0.9, 0.98)
 TEACHER_MEMORY = 0.95
 
+Batch = tuple[Tensor, Tensor]
+Reduce = Callable[[list[Tensor]], None]
 
-@dataclass(frozen=True)
-class TrainerOptions:
-    """How the shared weights are optimised.
 
-    `distill_weight` is the share of the largest subnet's predictions in the other subnets' loss, used only once the
-    running loss of the largest is below `distill_below_nats`: an untrained teacher holds its pupils at the level of
-    letter frequencies.
-    """
-
-    steps: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float = 0.05
-    clip_norm: float = 1.0
-    distill_weight: float = 0.0
-    distill_below_nats: float = 0.0
+def keep(tensors: list[Tensor]) -> None:
+    """What a lone worker does where several average their tensors."""
 
 
 class SupernetTrainer:
@@ -46,38 +39,55 @@ class SupernetTrainer:
         self.options = options
         self.step_index = 0
         self.teacher_nats = math.inf
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(supernet.shared, options.weight_decay), lr=options.learning_rate, betas=ADAM_BETAS
-        )
+        self.taught_steps = 0
+        self.optimizer = adamw(supernet.shared, options)
 
-    def step(
-        self,
-        subnets: Sequence[Architecture],
-        inputs_BT: Tensor,
-        targets_BT: Tensor,
-        reduce_gradients: Callable[[list[Tensor]], None] = lambda gradients: None,
-    ) -> list[float]:
-        """One update from the mean loss of `subnets`, the first of which teaches the others.
+    def draw(self, rule: Rule, seed: int, random_subnets: int, batch: Batch, reduce: Reduce = keep) -> Plan:
+        """What a rule makes of the next step; it depends on the weights and the batch only where the rule says so.
 
         Args:
-            reduce_gradients: averages the gradients in place over data-parallel workers.
+            reduce: averages tensors in place over data-parallel workers, who thereby agree on what they draw.
+        """
+        step = Step(
+            space=self.supernet.space,
+            rng=Random(f"subnets:{seed}:{self.step_index}"),
+            index=self.step_index,
+            total=self.options.steps,
+            random_subnets=random_subnets,
+            param_count=self._param_count,
+            loss_of=lambda architecture: self._loss_of(architecture, batch, reduce),
+        )
+        return rule(step)
+
+    def step(self, plan: Plan, batch: Batch, reduce: Reduce = keep) -> list[float]:
+        """One update from the weighted mean loss of a plan's subnets.
+
+        Args:
+            reduce: averages the gradients in place over data-parallel workers.
 
         Returns:
-            The hard-label loss of each subnet on this worker's batch, in nats per token.
+            The hard-label loss of each subnet on what this worker gave it, in nats per example.
+
+        Raises:
+            ValueError: a batch is to be split among more subnets than it has examples.
         """
-        weight = self._distill_weight()
+        shares = self._shares(plan, batch)
+        distill_weight = self._distill_weight() if plan.first_teaches else 0.0
         losses: list[float] = []
-        teacher_BTV: Tensor | None = None
-        for architecture in subnets:
-            loss_of = mixed_loss(targets_BT, teacher_BTV, weight)
-            logits_BTV, loss = self.supernet.backward(architecture, inputs_BT, loss_of)
-            hard = loss if teacher_BTV is None or not weight else cross_entropy(logits_BTV, targets_BT)
-            losses.append(hard.item())
-            if teacher_BTV is None:
-                teacher_BTV = logits_BTV.softmax(dim=-1)
-        self._update(len(subnets), reduce_gradients)
-        known = losses[0] if math.isinf(self.teacher_nats) else self.teacher_nats
-        self.teacher_nats = TEACHER_MEMORY * known + (1 - TEACHER_MEMORY) * losses[0]
+        teacher: Tensor | None = None
+        for architecture, (inputs, targets), share in zip(plan.subnets, _parts(plan, batch), shares, strict=True):
+            loss_of = mixed_loss(targets, teacher, distill_weight, share)
+            found = self.supernet.backward(architecture, inputs, loss_of, share * self.options.balance_weight)
+            losses.append((found.loss / share if teacher is None else cross_entropy(found.logits, targets)).item())
+            if distill_weight and teacher is None:
+                teacher = found.logits.softmax(dim=-1)
+            # The next subnet's activations would otherwise lie in memory beside these logits.
+            del found
+        self._update(reduce)
+        if plan.first_teaches:
+            known = losses[0] if math.isinf(self.teacher_nats) else self.teacher_nats
+            self.teacher_nats = TEACHER_MEMORY * known + (1 - TEACHER_MEMORY) * losses[0]
+            self.taught_steps += distill_weight > 0
         return losses
 
     def state(self) -> dict[str, Tensor]:
@@ -87,6 +97,7 @@ class SupernetTrainer:
             for key, value in self.optimizer.state.get(tensor, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = value
         tensors["step_index"] = torch.tensor(self.step_index)
+        tensors["taught_steps"] = torch.tensor(self.taught_steps)
         tensors["teacher_nats"] = torch.tensor(self.teacher_nats, dtype=torch.float64)
         return tensors
 
@@ -98,39 +109,58 @@ class SupernetTrainer:
             if f"optimizer.step.{name}" in tensors:
                 self.optimizer.state[tensor] = {key: tensors[f"optimizer.{key}.{name}"].clone() for key in keys}
         self.step_index = int(tensors["step_index"])
+        self.taught_steps = int(tensors["taught_steps"])
         self.teacher_nats = float(tensors["teacher_nats"])
 
-    def _distill_weight(self) -> float:
-        return self.options.distill_weight if self.teacher_nats < self.options.distill_below_nats else 0.0
+    @cached_property
+    def _param_count(self) -> ParamCounter:
+        return ParamCounter(self.supernet.space, self.supernet.shape)
 
-    def _update(self, subnets: int, reduce_gradients: Callable[[list[Tensor]], None]) -> None:
+    def _loss_of(self, architecture: Architecture, batch: Batch, reduce: Reduce) -> float:
+        inputs, targets = batch
+        with torch.no_grad():
+            loss = cross_entropy(self.supernet(architecture, inputs), targets).reshape(1)
+            reduce([loss])
+        return loss.item()
+
+    def _shares(self, plan: Plan, batch: Batch) -> list[float]:
+        """What each subnet's mean loss weighs in the step; together 1."""
+        examples = len(batch[0])
+        if plan.split_batch and examples < len(plan.subnets):
+            raise ValueError(f"batch: at least as many examples as subnets, {len(plan.subnets)}; got {examples}")
+        widest = max(self.supernet.space.width)
+        named = self.options.loss_weights or (1.0,)
+        weights = [
+            named[min(position, len(named) - 1)] * (architecture.width / widest) ** self.options.width_power
+            for position, architecture in enumerate(plan.subnets)
+        ]
+        if plan.split_batch:
+            count = len(plan.subnets)
+            weights = [weight * len(range(part, examples, count)) for part, weight in enumerate(weights)]
+        return [weight / sum(weights) for weight in weights]
+
+    def _distill_weight(self) -> float:
+        options = self.options
+        early = self.step_index < options.distill_warmup * options.steps
+        if early or self.teacher_nats >= options.distill_below_nats:
+            return 0.0
+        ramp = max(1.0, options.distill_ramp * options.steps)
+        return options.distill_weight * min(1.0, (self.taught_steps + 1) / ramp)
+
+    def _update(self, reduce: Reduce) -> None:
         touched = [tensor for tensor in self.supernet.shared.values() if tensor.grad is not None]
-        gradients = [tensor.grad for tensor in touched if tensor.grad is not None]
-        torch._foreach_div_(gradients, float(subnets))
-        reduce_gradients(gradients)
-        torch.nn.utils.clip_grad_norm_(touched, self.options.clip_norm)
-        rate = learning_rate(self.options, self.step_index)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        reduce([tensor.grad for tensor in touched if tensor.grad is not None])
+        update(self.optimizer, touched, self.options, self.step_index)
         self.step_index += 1
 
 
-def learning_rate(options: TrainerOptions, step: int) -> float:
-    """Linear warm-up, then a cosine from `learning_rate` down to a tenth of it at the last step."""
-    if step < options.warmup_steps:
-        return options.learning_rate * (step + 1) / options.warmup_steps
-    progress = (step - options.warmup_steps) / max(1, options.steps - options.warmup_steps)
-    return options.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress))))
-
-
-def parameter_groups(parameters: Mapping[str, Tensor], weight_decay: float) -> list[dict]:
-    """Matrices decay; norms, embeddings and short filters do not."""
-    decays = [t for name, t in parameters.items() if name.endswith(".weight") and t.ndim == 2 and "embed" not in name]
-    chosen = {id(tensor) for tensor in decays}
-    others = [tensor for tensor in parameters.values() if id(tensor) not in chosen]
-    return [{"params": decays, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _parts(plan: Plan, batch: Batch) -> Sequence[Batch]:
+    """What each subnet of a plan trains on."""
+    count = len(plan.subnets)
+    if not plan.split_batch:
+        return [batch] * count
+    inputs, targets = batch
+    return [(inputs[part::count], targets[part::count]) for part in range(count)]
 
 
 def load_shared(supernet: Supernet, tensors: Mapping[str, Tensor]) -> None:
@@ -140,20 +170,20 @@ def load_shared(supernet: Supernet, tensors: Mapping[str, Tensor]) -> None:
             tensor.copy_(tensors[f"shared.{name}"])
 
 
-def cross_entropy(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Mean loss in nats per token."""
-    return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss in nats per example, of logits (..., V) and targets (...)."""
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
-def mixed_loss(targets_BT: Tensor, teacher_BTV: Tensor | None, weight: float) -> Callable[[Tensor], Tensor]:
-    """A loss of logits: hard labels, with a share of `weight` for the teacher's probabilities where there are any."""
-    if teacher_BTV is None or not weight:
-        return lambda logits_BTV: cross_entropy(logits_BTV, targets_BT)
-    return lambda logits_BTV: (
-        (1 - weight) * cross_entropy(logits_BTV, targets_BT) + weight * soft_cross_entropy(logits_BTV, teacher_BTV)
+def mixed_loss(targets: Tensor, teacher: Tensor | None, weight: float, share: float) -> Callable[[Tensor], Tensor]:
+    """A loss of logits, times `share`: hard labels, and `weight` of the teacher's probabilities where there are any."""
+    if teacher is None:
+        return lambda logits: share * cross_entropy(logits, targets)
+    return lambda logits: (
+        share * ((1 - weight) * cross_entropy(logits, targets) + weight * soft_cross_entropy(logits, teacher))
     )
 
 
-def soft_cross_entropy(logits_BTV: Tensor, teacher_BTV: Tensor) -> Tensor:
-    """Mean loss against a teacher's probabilities, in nats per token."""
-    return F.cross_entropy(logits_BTV.flatten(0, 1), teacher_BTV.flatten(0, 1))
+def soft_cross_entropy(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Mean loss against a teacher's probabilities, in nats per example."""
+    return F.cross_entropy(logits.flatten(0, -2), teacher.flatten(0, -2))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..checkpoint import load_tensors, save_tensors
+from ..shapes import ImageShape, Shape
 
 TIMEOUT_SECONDS = 300
 
@@ -24,12 +25,12 @@ from safetensors.torch import load_file, save_file
 assert "frontier" not in sys.modules, "the exported model imports frontier"
 with torch.inference_mode():
     model = load(sys.argv[1])
-    save_file({name: model(ids).contiguous() for name, ids in load_file(sys.argv[2]).items()}, sys.argv[3])
+    save_file({name: model(asked).contiguous() for name, asked in load_file(sys.argv[2]).items()}, sys.argv[3])
 """
 
 
 def run_in_fresh_process(folder: Path, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Logits of the exported model in `folder` for each of `inputs` (token ids, (B, T) int64).
+    """Logits of the exported model in `folder` for each of `inputs`.
 
     Raises:
         InputError: the model does not load or run there; the message has the last line of what it said.
@@ -50,8 +51,11 @@ def largest_relative_difference(expected: dict[str, Tensor], found: dict[str, Te
     return max(((found[name] - tensor).abs().max() / tensor.abs().max()).item() for name, tensor in expected.items())
 
 
-def probe_inputs(vocab_size: int, context: int, seed: int = 0) -> dict[str, Tensor]:
-    """Token ids of several shapes: one token, part of a context, a batch of whole contexts."""
+def probe_inputs(shape: Shape, seed: int = 0) -> dict[str, Tensor]:
+    """Inputs of several sizes: one token, part of a context, a batch of whole contexts; or one image and a batch."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"one_token": (1, 1), "part": (2, max(1, context // 3)), "whole": (3, context)}
-    return {name: torch.randint(0, vocab_size, shape, generator=generator) for name, shape in shapes.items()}
+    if isinstance(shape, ImageShape):
+        size = (shape.channels, shape.side, shape.side)
+        return {name: torch.rand((batch, *size), generator=generator) for name, batch in (("one", 1), ("batch", 5))}
+    sizes = {"one_token": (1, 1), "part": (2, max(1, shape.context // 3)), "whole": (3, shape.context)}
+    return {name: torch.randint(0, shape.vocab_size, size, generator=generator) for name, size in sizes.items()}

@@ -6,16 +6,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from ...errors import InputError
 from ...search_space import Architecture
 from ..checkpoint import save_tensors
-from ..language_model import LanguageModel, ModelShape
+from ..shapes import ImageShape, Shape
 from .fresh_process import largest_relative_difference, probe_inputs, run_in_fresh_process
 from .source import standalone_source
 
@@ -31,12 +33,14 @@ class Exported:
 
 
 def export_pytorch(
-    model: LanguageModel,
+    model: nn.Module,
     architecture: Architecture,
-    shape: ModelShape,
+    shape: Shape,
     folder: Path,
     title: str,
     card: Callable[[float], str],
+    tokenizer: Path | None = None,
+    classes: Sequence[str] = (),
 ) -> Exported:
     """Write `model.py`, `config.json`, `architecture.json`, `model.safetensors` and the model card into `folder`.
 
@@ -44,6 +48,8 @@ def export_pytorch(
 
     Args:
         card: the text of the model card, given the largest relative difference.
+        tokenizer: the `tokenizer.json` that made the text's tokens, copied beside the model; None where they are bytes.
+        classes: names of an image classifier's classes.
 
     Raises:
         InputError: the folder exists or cannot be made, or the exported model does not say the same.
@@ -56,7 +62,7 @@ def export_pytorch(
     except OSError as error:
         raise InputError(f"--out: a folder that can be made; got {folder}: {error.strerror}") from None
     try:
-        _write(model, architecture, shape, beside, title)
+        write_files(model, architecture, shape, beside, title, tokenizer, classes)
         difference = _compare(model, shape, beside)
         (beside / "README.md").write_text(card(difference))
         beside.chmod(0o755)
@@ -66,23 +72,37 @@ def export_pytorch(
     return Exported(folder, difference)
 
 
-def _write(model: LanguageModel, architecture: Architecture, shape: ModelShape, folder: Path, title: str) -> None:
-    config = {
-        "architecture": architecture.to_json(),
-        "digest": architecture.digest,
-        "vocab_size": shape.vocab_size,
-        "context": shape.context,
-    }
-    (folder / "model.py").write_text(standalone_source(architecture, title))
+def write_files(
+    model: nn.Module,
+    architecture: Architecture,
+    shape: Shape,
+    folder: Path,
+    title: str,
+    tokenizer: Path | None = None,
+    classes: Sequence[str] = (),
+) -> None:
+    """The model's files, without a card and unchecked (see `export_pytorch`)."""
+    config = {"architecture": architecture.to_json(), "digest": architecture.digest, **shape_config(shape)}
+    if isinstance(shape, ImageShape):
+        config["classes"] = list(classes) or [str(index) for index in range(shape.num_classes)]
+    if tokenizer is not None:
+        shutil.copyfile(tokenizer, folder / "tokenizer.json")
+    (folder / "model.py").write_text(standalone_source(architecture, title, tokens=tokenizer is not None))
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "architecture.json").write_text(json.dumps(architecture.to_json(), indent=2) + "\n")
     save_tensors(model.state_dict(), folder / "model.safetensors", {"format": "pt"})
 
 
-def _compare(model: LanguageModel, shape: ModelShape, folder: Path) -> float:
-    inputs = probe_inputs(shape.vocab_size, shape.context)
+def shape_config(shape: Shape) -> dict[str, Any]:
+    """What a standalone model reads of a shape."""
+    derived = {"grid": shape.grid, "stem_kernel": shape.stem_kernel} if isinstance(shape, ImageShape) else {}
+    return {**asdict(shape), **derived}
+
+
+def _compare(model: nn.Module, shape: Shape, folder: Path) -> float:
+    inputs = probe_inputs(shape)
     with torch.inference_mode():
-        expected = {name: model(ids) for name, ids in inputs.items()}
+        expected = {name: model(asked) for name, asked in inputs.items()}
     difference = largest_relative_difference(expected, run_in_fresh_process(folder, inputs))
     if difference > TOLERANCE:
         raise InputError(f"export: outputs within {TOLERANCE} of the model's, relative; got {difference:.3g}")

@@ -19,6 +19,8 @@ class CausalConvModule(nn.Module):
         "filter_CK": ("channels", "kernel_size:last"),
         "down.weight": ("width", "channels"),
     }
+    reads = ("up",)
+    writes = ("down",)
 
     def __init__(self, spec: CausalConv, width: int, context: int) -> None:
         super().__init__()

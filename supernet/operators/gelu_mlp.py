@@ -13,6 +13,8 @@ class GeluMLPModule(nn.Module):
         "up.weight": ("inner", "width"),
         "down.weight": ("width", "inner"),
     }
+    reads = ("up",)
+    writes = ("down",)
 
     def __init__(self, spec: GeluMLP, width: int) -> None:
         super().__init__()

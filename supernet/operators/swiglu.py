@@ -14,6 +14,8 @@ class SwiGLUModule(nn.Module):
         "up.weight": ("inner", "width"),
         "down.weight": ("width", "inner"),
     }
+    reads = ("gate", "up")
+    writes = ("down",)
 
     def __init__(self, spec: SwiGLU, width: int) -> None:
         super().__init__()

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from frontier.errors import InputError
 from frontier.search_space import Architecture, SearchSpace, preset_names
-from frontier.supernet import ModelShape, Supernet
-from frontier.supernet.checkpoint import save_tensors
+from frontier.supernet import ImageShape, ModelShape, Supernet
 from frontier.supernet.export import export_pytorch
 from frontier.supernet.export.fresh_process import largest_relative_difference, probe_inputs, run_in_fresh_process
+from frontier.supernet.export.pytorch import write_files
 from frontier.supernet.export.source import standalone_source
 
 TOLERANCE = 1e-5
@@ -43,7 +43,9 @@ save_file(outputs, sys.argv[1] + "/outputs.safetensors")
 
 @pytest.fixture(scope="module", params=preset_names())
 def supernet(request: pytest.FixtureRequest) -> Supernet:
-    return Supernet(SearchSpace.load(request.param), ModelShape(vocab_size=256, context=CONTEXT), seed=3)
+    space = SearchSpace.load(request.param)
+    text = ModelShape(vocab_size=256, context=CONTEXT)
+    return Supernet(space, ImageShape(channels=1, side=8, num_classes=10) if space.layout.pyramid else text, seed=3)
 
 
 def random_architectures(supernet: Supernet) -> list[Architecture]:
@@ -52,7 +54,7 @@ def random_architectures(supernet: Supernet) -> list[Architecture]:
 
 
 def test_subnet_extracted_and_exported_in_a_fresh_process_say_the_same(supernet: Supernet, tmp_path: Path) -> None:
-    inputs = probe_inputs(256, CONTEXT)
+    inputs = probe_inputs(supernet.shape)
     expected = {}
     packages = []
     for index, architecture in enumerate(random_architectures(supernet)):
@@ -61,14 +63,11 @@ def test_subnet_extracted_and_exported_in_a_fresh_process_say_the_same(supernet:
         folder = tmp_path / package
         folder.mkdir()
         extracted = supernet.extract(architecture)
-        (folder / "model.py").write_text(standalone_source(architecture, "A model."))
-        config = {"architecture": architecture.to_json(), "vocab_size": 256, "context": CONTEXT}
-        (folder / "config.json").write_text(json.dumps(config))
-        save_tensors(extracted.state_dict(), folder / "model.safetensors")
+        write_files(extracted, architecture, supernet.shape, folder, "A model.")
         with torch.inference_mode():
-            for name, ids_BT in inputs.items():
-                subnet = supernet(architecture, ids_BT)
-                assert torch.equal(subnet, extracted(ids_BT))
+            for name, asked in inputs.items():
+                subnet = supernet(architecture, asked)
+                assert torch.equal(subnet, extracted(asked))
                 expected[f"{package}.{name}"] = subnet
     save_file(inputs, tmp_path / "inputs.safetensors")
     done = run(
@@ -81,6 +80,8 @@ def test_subnet_extracted_and_exported_in_a_fresh_process_say_the_same(supernet:
 
 
 def test_decoding_is_prefill(supernet: Supernet) -> None:
+    if isinstance(supernet.shape, ImageShape):
+        pytest.skip("an image is read at once")
     ids_BT = torch.randint(0, 256, (2, CONTEXT))
     for architecture in random_architectures(supernet):
         model = supernet.extract(architecture).eval()
@@ -93,15 +94,16 @@ def test_decoding_is_prefill(supernet: Supernet) -> None:
 
 
 def test_two_subnets_share_what_both_read(supernet: Supernet) -> None:
-    small, large, ids_BT = supernet.space.smallest(), supernet.space.largest(), torch.randint(0, 256, (1, 9))
-    before = supernet(small, ids_BT).detach()
-    supernet.backward(large, ids_BT, lambda logits_BTV: logits_BTV.square().mean())
+    small, large = supernet.space.smallest(), supernet.space.largest()
+    asked = next(iter(probe_inputs(supernet.shape).values()))
+    before = supernet(small, asked).detach()
+    supernet.backward(large, asked, lambda logits: logits.square().mean())
     with torch.no_grad():
         for tensor in supernet.shared.values():
             if tensor.grad is not None:
                 tensor -= 0.1 * tensor.grad
                 tensor.grad = None
-    assert not torch.equal(supernet(small, ids_BT), before)
+    assert not torch.equal(supernet(small, asked), before)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
@@ -154,9 +156,13 @@ def test_an_export_that_says_something_else_is_refused(tiny: Supernet, tmp_path:
     architecture = tiny.space.smallest()
     out = tmp_path / "exported"
     export_pytorch(tiny.extract(architecture), architecture, tiny.shape, out, "A model.", str)
-    text = (out / "model.py").read_text().replace("return self.head(self.final_norm(x_BTD))", "return self.head(x_BTD)")
+    text = (
+        (out / "model.py")
+        .read_text()
+        .replace("self.head(self.final_norm(self.residual.leave(stream)))", "self.head(self.residual.leave(stream))")
+    )
     (out / "model.py").write_text(text)
-    inputs = probe_inputs(256, 24)
+    inputs = probe_inputs(tiny.shape)
     with torch.inference_mode():
         expected = {name: tiny(architecture, ids_BT) for name, ids_BT in inputs.items()}
     assert largest_relative_difference(expected, run_in_fresh_process(out, inputs)) > 1e-3

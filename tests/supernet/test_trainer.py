@@ -1,7 +1,8 @@
-"""Training of shared weights: the sandwich, the schedule, distillation that waits, state that resumes to the bit."""
+"""Training of shared weights: gradients, the schedule, distillation that waits, state that resumes to the bit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -9,28 +10,29 @@ import pytest
 import torch
 
 from frontier.errors import InputError
-from frontier.search_space import SearchSpace
+from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ModelShape, Supernet
 from frontier.supernet.checkpoint import load_tensors, save_tensors
-from frontier.supernet.trainer import SupernetTrainer, TrainerOptions, learning_rate
-from frontier.supernet.training_rules import sandwich
+from frontier.supernet.optimizer import TrainerOptions, adamw, learning_rate
+from frontier.supernet.trainer import Batch, SupernetTrainer, cross_entropy
+from frontier.supernet.training_rules import RULES, Plan
 
 SPACE = SearchSpace.load("tiny-lm")
 SHAPE = ModelShape(vocab_size=17, context=8)
 OPTIONS = TrainerOptions(steps=30, learning_rate=5e-3, warmup_steps=3)
 
 
-def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(seed: int = 0) -> Batch:
     """A text in which each token says which comes next."""
     start_B = torch.randint(0, 17, (4, 1), generator=torch.Generator().manual_seed(seed))
     tokens_BT = (start_B + 3 * torch.arange(9)) % 17
     return tokens_BT[:, :-1], tokens_BT[:, 1:]
 
 
-def trained(steps: int, trainer: SupernetTrainer) -> SupernetTrainer:
+def trained(steps: int, trainer: SupernetTrainer, rule: str = "sandwich") -> SupernetTrainer:
     for _ in range(steps):
-        step = trainer.step_index
-        trainer.step(sandwich(SPACE, Random(step), 1), *batch(step))
+        data = batch(trainer.step_index)
+        trainer.step(trainer.draw(RULES[rule], 0, 1, data), data)
     return trainer
 
 
@@ -38,30 +40,117 @@ def fresh(options: TrainerOptions = OPTIONS) -> SupernetTrainer:
     return SupernetTrainer(Supernet(SPACE, SHAPE), options)
 
 
-def test_a_sandwich_is_largest_smallest_and_random() -> None:
-    for seed in range(10):
-        largest, smallest, *others = sandwich(SPACE, Random(seed), 3)
-        assert (largest.width, largest.depth) == (max(SPACE.width), max(SPACE.depth))
-        assert (smallest.width, smallest.depth) == (min(SPACE.width), min(SPACE.depth))
-        assert len(others) == 3
-        assert all(subnet in SPACE for subnet in (largest, smallest, *others))
+def subnets(count: int) -> tuple[Architecture, ...]:
+    rng = Random(99)
+    return tuple(SPACE.sample(rng) for _ in range(count))
 
 
-def test_training_lowers_the_loss_of_every_subnet() -> None:
+def taken(plan: Plan, data: Batch, options: TrainerOptions = OPTIONS) -> list[torch.Tensor]:
+    """The gradients that a fresh trainer's step hands to its optimiser, before they are clipped."""
+    found: list[torch.Tensor] = []
+    fresh(options).step(plan, data, reduce=lambda tensors: found.extend(tensor.clone() for tensor in tensors))
+    return found
+
+
+def expected(weighed: list[tuple[float, Architecture, Batch]]) -> list[torch.Tensor]:
+    """Gradients of a weighted sum of losses in one graph, by plain autograd."""
+    supernet = fresh().supernet
+    total = sum(
+        weight * cross_entropy(supernet(subnet, inputs_BT), targets_BT)
+        for weight, subnet, (inputs_BT, targets_BT) in weighed
+    )
+    assert isinstance(total, torch.Tensor)
+    total.backward()
+    return [tensor.grad for tensor in supernet.shared.values() if tensor.grad is not None]
+
+
+def assert_close(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> None:
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_takes_the_mean_over_its_subnets() -> None:
+    chosen = subnets(3)
+    assert_close(taken(Plan(chosen), batch()), expected([(1 / 3, subnet, batch()) for subnet in chosen]))
+
+
+def test_loss_weights_and_widths_weigh_the_subnets() -> None:
+    chosen = (SPACE.largest(), SPACE.smallest(), *subnets(2))
+    options = TrainerOptions(30, 5e-3, 3, loss_weights=(4.0, 1.0), width_power=2.0)
+    weights = [4.0, *((subnet.width / 128) ** 2 for subnet in chosen[1:])]
+    wanted = [(weight / sum(weights), subnet, batch()) for weight, subnet in zip(weights, chosen, strict=True)]
+    assert_close(taken(Plan(chosen), batch(), options), expected(wanted))
+
+
+def test_a_split_batch_gives_every_example_to_one_subnet() -> None:
+    chosen, (inputs_BT, targets_BT) = subnets(3), batch()
+    parts = [
+        (inputs_BT[[0, 3]], targets_BT[[0, 3]]),
+        (inputs_BT[[1]], targets_BT[[1]]),
+        (inputs_BT[[2]], targets_BT[[2]]),
+    ]
+    wanted = [(len(part[0]) / 4, subnet, part) for subnet, part in zip(chosen, parts, strict=True)]
+    assert_close(taken(Plan(chosen, split_batch=True), batch()), expected(wanted))
+
+
+def test_a_batch_too_small_to_split_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least as many examples as subnets, 5; got 4"):
+        fresh().step(Plan(subnets(5), split_batch=True), batch())
+
+
+def test_images_and_texts_share_the_objective() -> None:
+    logits_BTV, targets_BT = torch.randn(2, 3, 5), torch.randint(5, (2, 3))
+    one_by_one = cross_entropy(logits_BTV.reshape(6, 5), targets_BT.reshape(6))
+    torch.testing.assert_close(cross_entropy(logits_BTV, targets_BT), one_by_one)
+
+
+def test_matrices_learn_slower_the_more_inputs_they_have() -> None:
+    parameters = {
+        "a.weight": torch.ones(4, 64),
+        "b_EFD": torch.ones(2, 4, 16),
+        "norm.weight": torch.ones(4),
+        "filter.weight": torch.ones(4, 1, 3),
+        "embed.weight": torch.ones(9, 4),
+    }
+    even, scaled = (adamw(parameters, TrainerOptions(3, 1.0, 0, base_width=width)) for width in (0, 32))
+    assert {group["rate_factor"] for group in even.param_groups} == {1.0}
+    factors = {id(tensor): group["rate_factor"] for group in scaled.param_groups for tensor in group["params"]}
+    assert [factors[id(tensor)] for tensor in parameters.values()] == [0.5, 2.0, 1.0, 1.0, 1.0]
+    assert [group["weight_decay"] for group in scaled.param_groups] == [0.05, 0.05, 0.0]
+    assert [len(group["params"]) for group in scaled.param_groups] == [1, 1, 3]
+
+
+def test_workers_agree_on_what_attentive_draws() -> None:
+    """Each worker has its own batch; the average of their losses decides."""
+
+    def as_if_others_had_said(loss: float) -> Callable[[list[torch.Tensor]], None]:
+        return lambda tensors: tensors[0].fill_(loss)
+
     trainer = fresh()
-    subnets = sandwich(SPACE, Random(99), 2)
-    before = trainer.step(subnets, *batch())
-    after = trained(25, trainer).step(subnets, *batch())
-    assert all(late < 0.7 * early for early, late in zip(before, after, strict=True)), (before, after)
+    plans = [trainer.draw(RULES["attentive"], 3, 2, batch(seed), as_if_others_had_said(1.0)) for seed in range(3)]
+    assert plans[0] == plans[1] == plans[2]
 
 
-def test_a_trainer_goes_on_to_the_bit_from_another_ones_state(tmp_path: Path) -> None:
-    straight = trained(8, fresh())
-    first = trained(5, fresh())
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_lowers_the_loss_of_large_and_small(rule: str) -> None:
+    trainer = fresh()
+    ends = Plan((SPACE.largest(), SPACE.smallest()))
+    before = trainer.step(ends, batch())
+    after = trained(28, trainer, rule).step(ends, batch())
+    assert after[0] < 0.8 * before[0]
+    assert after[1] < 0.95 * before[1]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_trainer_goes_on_to_the_bit_from_another_ones_state(rule: str, tmp_path: Path) -> None:
+    options = TrainerOptions(30, 5e-3, 3, distill_weight=0.5, distill_below_nats=99.0, distill_ramp=0.2)
+    straight = trained(8, fresh(options), rule)
+    first = trained(5, fresh(options), rule)
     save_tensors(first.state(), tmp_path / "state.safetensors")
-    second = fresh()
+    second = fresh(options)
     second.load_state(load_tensors(tmp_path / "state.safetensors"))
-    trained(3, second)
+    trained(3, second, rule)
     assert second.step_index == straight.step_index == 8
     for name, tensor in straight.supernet.shared.items():
         assert torch.equal(tensor, second.supernet.shared[name]), name
@@ -76,6 +165,36 @@ def test_the_teacher_is_not_heard_before_it_is_worth_it() -> None:
     assert not torch.equal(deaf.supernet.shared[name], listening.supernet.shared[name])
 
 
+def test_the_teacher_is_heard_ever_more_after_a_warm_up() -> None:
+    options = TrainerOptions(
+        20, 5e-3, 3, distill_weight=0.8, distill_below_nats=99.0, distill_warmup=0.25, distill_ramp=0.2
+    )
+    trainer = fresh(options)
+    heard = [trained(1, trainer).taught_steps for _ in range(12)]
+    assert heard == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]
+    weights = []
+    for taught in (0, 1, 2, 3, 9):
+        trainer.taught_steps = taught
+        weights.append(trainer._distill_weight())
+    assert weights == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
+
+
+def test_a_rule_without_a_teacher_trains_on_hard_labels() -> None:
+    listening = TrainerOptions(30, 5e-3, 3, distill_weight=0.9, distill_below_nats=99.0)
+    one, other = trained(4, fresh(), "fair"), trained(4, fresh(listening), "fair")
+    for name, tensor in one.supernet.shared.items():
+        assert torch.equal(tensor, other.supernet.shared[name]), name
+
+
+def test_a_step_reports_hard_losses_whatever_it_trains_on() -> None:
+    options = TrainerOptions(30, 5e-3, 3, distill_weight=0.9, distill_below_nats=99.0, loss_weights=(5.0, 1.0, 2.0))
+    trainer = trained(2, fresh(options))
+    chosen = subnets(3)
+    inputs_BT, targets_BT = batch()
+    expected = [cross_entropy(trainer.supernet(subnet, inputs_BT), targets_BT).item() for subnet in chosen]
+    assert trainer.step(Plan(chosen, first_teaches=True), batch()) == pytest.approx(expected, rel=1e-5)
+
+
 def test_workers_averages_are_used() -> None:
     def zero(gradients: list[torch.Tensor]) -> None:
         for gradient in gradients:
@@ -83,7 +202,7 @@ def test_workers_averages_are_used() -> None:
 
     trainer = fresh(TrainerOptions(30, 5e-3, 3, weight_decay=0.0))
     before = {name: tensor.detach().clone() for name, tensor in trainer.supernet.shared.items()}
-    trainer.step([SPACE.largest()], *batch(), reduce_gradients=zero)
+    trainer.step(Plan((SPACE.largest(),)), batch(), reduce=zero)
     assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.supernet.shared.items())
 
 

@@ -1,0 +1,130 @@
+"""Mamba-2: a state space model with one decay per head.
+
+B batch, T tokens, D width, H heads, P head size, G groups, N state size, K convolution size, C = H P + 2 G N channels.
+The paper's X, B and C are here the value, the key and the query of decayed linear attention, z is the gate.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...kernels.causal_conv1d import causal_conv1d
+from ...kernels.linear_attention_chunk import linear_attention_chunk, linear_attention_step
+from ...search_space.operators import Mamba2
+
+RATE_RANGE = (1.0, 16.0)
+TIME_STEP_RANGE = (0.001, 0.1)
+# Two irrational steps whose multiples fill the unit square evenly, whichever head comes last.
+SPREAD = (0.754878, 0.569840)
+GATED_NORM_EPS = 1e-6
+
+
+class Mamba2Module(nn.Module):
+    axes = {
+        "gate.weight": ("num_heads head_dim", "width"),
+        "value.weight": ("num_heads head_dim", "width"),
+        "key.weight": ("num_groups state_dim", "width"),
+        "query.weight": ("num_groups state_dim", "width"),
+        "time_step.weight": ("num_heads", "width"),
+        "value_filter_CK": ("num_heads head_dim", "conv_size:last"),
+        "key_filter_CK": ("num_groups state_dim", "conv_size:last"),
+        "query_filter_CK": ("num_groups state_dim", "conv_size:last"),
+        "time_step_bias_H": ("num_heads",),
+        "log_rate_H": ("num_heads",),
+        "skip_H": ("num_heads",),
+        "gated_norm.weight": ("num_heads head_dim",),
+        "output.weight": ("width", "num_heads head_dim"),
+    }
+    reads = ("gate", "value", "key", "query", "time_step")
+    writes = ("output",)
+
+    def __init__(self, spec: Mamba2, width: int, context: int) -> None:
+        super().__init__()
+        self.num_heads = spec.num_heads
+        self.num_groups = spec.num_groups
+        inner, shared = spec.num_heads * spec.head_dim, spec.num_groups * spec.state_dim
+        self.sizes = (inner, shared, shared)
+        self.gate = nn.Linear(width, inner, bias=False)
+        self.value = nn.Linear(width, inner, bias=False)
+        self.key = nn.Linear(width, shared, bias=False)
+        self.query = nn.Linear(width, shared, bias=False)
+        self.time_step = nn.Linear(width, spec.num_heads, bias=False)
+        scale = spec.conv_size**-0.5
+        self.value_filter_CK = nn.Parameter(torch.randn(inner, spec.conv_size) * scale)
+        self.key_filter_CK = nn.Parameter(torch.randn(shared, spec.conv_size) * scale)
+        self.query_filter_CK = nn.Parameter(torch.randn(shared, spec.conv_size) * scale)
+        rate_H, time_step_H = spread_over_heads(spec.num_heads)
+        self.time_step_bias_H = nn.Parameter(time_step_H.expm1().log())  # whose softplus is the time step
+        self.log_rate_H = nn.Parameter(rate_H.log())
+        self.skip_H = nn.Parameter(torch.ones(spec.num_heads))
+        self.gated_norm = nn.RMSNorm(inner, eps=GATED_NORM_EPS)
+        self.output = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        mixed_BTC = F.silu(causal_conv1d(self.projected(x_BTD), self.filter()))
+        v_BTHP, k_BTHN, q_BTHN = self.by_head(mixed_BTC)
+        time_step_BTH = self.time_steps(x_BTD)
+        y_BTHP = state_space(v_BTHP, k_BTHN, q_BTHN, time_step_BTH, -self.log_rate_H.exp())
+        return self.finish(y_BTHP, v_BTHP, self.gate(x_BTD))
+
+    def init_state(self, batch_size: int) -> dict:
+        """The last K - 1 inputs of the filters, oldest first, and every head's state."""
+        weight, (inner, shared, _) = self.value_filter_CK, self.sizes
+        recent = (batch_size, weight.shape[1] - 1, inner + 2 * shared)
+        state = (batch_size, self.num_heads, shared // self.num_groups, inner // self.num_heads)
+        return {
+            "recent": torch.zeros(recent, dtype=weight.dtype, device=weight.device),
+            "state": torch.zeros(state, dtype=torch.float32, device=weight.device),
+        }
+
+    def step(self, x_BD: Tensor, state: dict) -> tuple[Tensor, dict]:
+        seen_BKC = torch.cat((state["recent"], self.projected(x_BD).unsqueeze(1)), dim=1)
+        v_BHP, k_BHN, q_BHN = self.by_head(F.silu((seen_BKC * self.filter().T).sum(dim=1)))
+        time_step_BH = self.time_steps(x_BD)
+        y_BHP, state_BHNP = linear_attention_step(
+            q_BHN, k_BHN, v_BHP * time_step_BH.unsqueeze(-1), -self.log_rate_H.exp() * time_step_BH, state["state"]
+        )
+        return self.finish(y_BHP, v_BHP, self.gate(x_BD)), {"recent": seen_BKC[:, 1:], "state": state_BHNP}
+
+    def projected(self, x: Tensor) -> Tensor:
+        """(..., D) to the (..., C) inputs of the filters: value, key, query."""
+        return torch.cat((self.value(x), self.key(x), self.query(x)), dim=-1)
+
+    def filter(self) -> Tensor:
+        """The filters of all channels, (C, K)."""
+        return torch.cat((self.value_filter_CK, self.key_filter_CK, self.query_filter_CK))
+
+    def by_head(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., C) to values (..., H, P) and the keys and queries (..., H, N) of every head's group."""
+        value, key, query = mixed.split(self.sizes, dim=-1)
+        repeats = self.num_heads // self.num_groups
+        shared = (part.unflatten(-1, (self.num_groups, -1)).repeat_interleave(repeats, dim=-2) for part in (key, query))
+        return value.unflatten(-1, (self.num_heads, -1)), *shared
+
+    def time_steps(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., H), positive."""
+        return F.softplus(self.time_step(x) + self.time_step_bias_H)
+
+    def finish(self, y: Tensor, value: Tensor, gate: Tensor) -> Tensor:
+        """The skip from the values (..., H, P), then the gate, then the norm, then the output projection."""
+        y = (y + value * self.skip_H.unsqueeze(-1)).flatten(-2)
+        return self.output(self.gated_norm(y * F.silu(gate)))
+
+
+def state_space(v_BTHP: Tensor, k_BTHN: Tensor, q_BTHN: Tensor, time_step_BTH: Tensor, rate_H: Tensor) -> Tensor:
+    """y_t = q_t S_t with S_t = exp(rate dt_t) S_{t-1} + dt_t k_t^T v_t, rate < 0: (B, T, H, P)."""
+    written_BTHP = v_BTHP * time_step_BTH.unsqueeze(-1)
+    q_BHTN, k_BHTN, v_BHTP = (part.transpose(1, 2) for part in (q_BTHN, k_BTHN, written_BTHP))
+    y_BHTP, _ = linear_attention_chunk(q_BHTN, k_BHTN, v_BHTP, (rate_H * time_step_BTH).transpose(1, 2))
+    return y_BHTP.transpose(1, 2)
+
+
+def spread_over_heads(num_heads: int) -> tuple[Tensor, Tensor]:
+    """A rate, uniform in its range, and a time step, log-uniform in its, per head: the first heads span them all."""
+    first_H, second_H = ((0.5 + step * torch.arange(num_heads)) % 1 for step in SPREAD)
+    (slow, fast), (least, most) = RATE_RANGE, TIME_STEP_RANGE
+    return slow + (fast - slow) * first_H, least * (second_H * math.log(most / least)).exp()

@@ -1,0 +1,24 @@
+"""Which subnets one update of the shared weights visits: one file per rule, and the table that names them."""
+
+from __future__ import annotations
+
+from .attentive import attentive
+from .fair import fair
+from .multi import multi
+from .progressive import progressive
+from .rule import ParamCount, Plan, Rule, Step
+from .sandwich import sandwich
+from .stratified import stratified
+from .uniform import uniform
+
+RULES: dict[str, Rule] = {
+    "uniform": uniform,
+    "sandwich": sandwich,
+    "stratified": stratified,
+    "progressive": progressive,
+    "fair": fair,
+    "multi": multi,
+    "attentive": attentive,
+}
+
+__all__ = ["RULES", "ParamCount", "Plan", "Rule", "Step"]

@@ -1,0 +1,33 @@
+"""Attentive sampling, best up: random places go to the most promising of several subnets of one size.
+
+Source: AttentiveNAS, arXiv 2011.09011, with parameters in place of FLOPs and the batch's own loss as the predictor.
+"""
+
+from __future__ import annotations
+
+from ...search_space import Architecture
+from .rule import Plan, Step
+from .strata import draw_in_stratum, stratum_of
+
+CANDIDATES = 3
+
+
+def attentive(step: Step, candidates: int = CANDIDATES) -> Plan:
+    """The sandwich, each random subnet being the best of `candidates` in one stratum of parameter counts.
+
+    A random subnet says which stratum and is the first candidate, so sizes are as frequent as among random subnets,
+    and one candidate makes this the sandwich.
+    """
+    space, rng = step.space, step.rng
+    largest, smallest = space.largest(rng), space.smallest(rng)
+    others = (_best(step, candidates) for _ in range(step.random_subnets))
+    return Plan((largest, smallest, *others), first_teaches=True)
+
+
+def _best(step: Step, candidates: int) -> Architecture:
+    first = step.space.sample(step.rng)
+    if candidates == 1:
+        return first
+    stratum = stratum_of(step.param_count(first), step.param_count)
+    others = [draw_in_stratum(step, stratum) for _ in range(candidates - 1)]
+    return min((first, *others), key=step.loss_of)

@@ -1,0 +1,17 @@
+"""The sandwich rule with in-place distillation.  Source: arXiv 1903.05134."""
+
+from __future__ import annotations
+
+from .rule import Plan, Step
+
+
+def sandwich(step: Step) -> Plan:
+    """The largest subnet, which teaches the others, the smallest, and `random_subnets` drawn uniformly.
+
+    Largest and smallest are so in size; the kinds of operators that fill them are drawn anew each time, so that every
+    kind is trained at its full size.
+    """
+    space, rng = step.space, step.rng
+    largest, smallest = space.largest(rng), space.smallest(rng)
+    others = (space.sample(rng) for _ in range(step.random_subnets))
+    return Plan((largest, smallest, *others), first_teaches=True)

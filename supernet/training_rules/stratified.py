@@ -1,0 +1,16 @@
+"""Stratified sampling: every size of model is trained equally often, however rare it is among random subnets."""
+
+from __future__ import annotations
+
+from .rule import Plan, Step
+from .strata import STRATA, draw_in_stratum
+
+
+def stratified(step: Step) -> Plan:
+    """`random_subnets` + 2 subnets on hard labels, one per stratum of parameter counts, the strata taken in turn.
+
+    The subnets of one update lie as far apart as their number allows.
+    """
+    count = step.random_subnets + 2
+    strata = [(step.index + position * STRATA // count) % STRATA for position in range(count)]
+    return Plan(tuple(draw_in_stratum(step, stratum) for stratum in strata))
