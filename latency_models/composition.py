@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..search_space import Architecture, SearchSpace
-from ..supernet import ModelShape
+from ..supernet import Shape
 from .fit import KernelModel
 from .profile import DeviceProfile
 from .trace import Tracer
@@ -57,7 +57,7 @@ class Composition:
 def calibrate(
     profile: DeviceProfile,
     space: SearchSpace,
-    shape: ModelShape,
+    shape: Shape,
     workloads: Sequence[Workload],
     seed: int,
     count: int,

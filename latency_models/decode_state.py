@@ -64,7 +64,7 @@ def storage_bytes(state: Any) -> int:
 
 
 @torch.no_grad()
-def cached_state(module: Any, batch: int, seq_len: int, one_token: Tensor) -> Any:
+def cached_state(module: Any, batch: int, seq_len: int, one_token: Any) -> Any:
     """The state of a block or a model after `seq_len` tokens: filled to one less, then one real step.
 
     The last step is made so that the state is what decoding leaves behind (a view of a larger buffer, for instance)

@@ -10,6 +10,11 @@ UNKNOWN = "unknown"
 FAMILIES: dict[str, tuple[str, ...]] = {
     "matmul": ("aten.mm", "aten.addmm", "aten.mv", "aten.addmv", "aten.dot"),
     "batched_matmul": ("aten.bmm", "aten.baddbmm"),
+    "grouped_matmul": (
+        "frontier.moe_mlp",
+        "frontier.mohd_read",
+        "frontier.mohd_write",
+    ),
     "attention": (
         "aten._scaled_dot_product_flash_attention_for_cpu",
         "aten._scaled_dot_product_flash_attention",
@@ -41,6 +46,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten._log_softmax",
         "aten.logsumexp",
         "aten.linalg_vector_norm",
+        "aten.avg_pool2d",
     ),
     "gather": (
         "aten.embedding",
@@ -55,6 +61,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.scatter_",
         "aten.scatter_add",
         "aten.scatter_add_",
+        "aten.sort",
         "aten.topk",
     ),
     "copy": (
@@ -78,6 +85,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.empty_like",
         "aten.full",
         "aten.full_like",
+        "aten.new_ones",
         "aten.new_zeros",
         "aten.ones",
         "aten.ones_like",
@@ -85,6 +93,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.zeros",
         "aten.zeros_like",
     ),
+    # Elementwise, though torch has no tag on it.
+    "pointwise": ("aten.log_sigmoid_forward",),
 }
 
 _FAMILY_OF = {op: family for family, ops in FAMILIES.items() for op in ops}

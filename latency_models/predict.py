@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..search_space import Architecture, SearchSpace, Spec
-from ..supernet import ModelShape
+from ..search_space import Architecture, SearchSpace
+from ..supernet import Shape
 from .composition import Composition
 from .fit import KernelModel
 from .least import SIZES, least, least_size
 from .profile import DeviceProfile
-from .trace import Section, Tracer, space_sections
+from .sections import Setting, members
+from .trace import Section, Tracer
 from .workload import Workload
 
 QUANTITIES = ("latency_ms", *SIZES)
@@ -47,14 +48,14 @@ class Prediction:
 class _Costs:
     """The sections of one workload met so far: a row of numbers each."""
 
-    index: dict[tuple[str, int, Spec | None], int] = field(default_factory=dict)
+    index: dict[Setting, int] = field(default_factory=dict)
     rows: list[list[float]] = field(default_factory=list)
 
 
 class Predictor:
     """Predicts for one device and one model shape. Costs are kept per half block, so a population is cheap."""
 
-    def __init__(self, kernels: KernelModel, composition: dict[str, Composition], shape: ModelShape) -> None:
+    def __init__(self, kernels: KernelModel, composition: dict[str, Composition], shape: Shape) -> None:
         self.shape = shape
         self.composition = composition
         self._kernels = kernels
@@ -134,11 +135,11 @@ class Predictor:
             return least_size(space, self.shape, workload, quantity)
         composition = self._composition(workload)
 
-        def latency_ms(slot: str, width: int, spec: Spec | None, section: Section) -> tuple[float, float]:
-            row = self._row(slot, width, spec, section, workload)
+        def latency_ms(setting: Setting, section: Section) -> tuple[float, float]:
+            row = self._row(setting, section, workload)
             return composition.kernel_factor * row[KERNEL_US] / 1e3 + composition.launch_ms * row[LAUNCHES], 0.0
 
-        return composition.fixed_ms + least(space, space_sections(self._tracer, space, workload), latency_ms)
+        return composition.fixed_ms + least(space, self._tracer, workload, latency_ms)
 
     def _composition(self, workload: Workload) -> Composition:
         workload.check(self.shape)
@@ -161,32 +162,18 @@ class Predictor:
 
     def _members(self, architecture: Architecture, workload: Workload) -> list[int]:
         """The table rows of an architecture's sections."""
-        width = architecture.width
         index = self._costs.setdefault(workload, _Costs()).index
-        members = [index.get(("embed", width, None)), index.get(("head", width, None))]
-        for block in architecture.blocks:
-            members.append(index.get(("token_mixer", width, block.token_mixer)))
-            members.append(index.get(("channel_mixer", width, block.channel_mixer)))
-        if None in members:
-            self._learn(architecture, workload)
-            return self._members(architecture, workload)
-        return members  # type: ignore[return-value]
+        for member in members(architecture):
+            if member.setting not in index:
+                section = self._tracer.section(member.setting, member.block, workload)
+                self._row(member.setting, section, workload)
+        return [index[member.setting] for member in members(architecture)]
 
-    def _learn(self, architecture: Architecture, workload: Workload) -> None:
-        width = architecture.width
-        for end in ("embed", "head"):
-            self._row(end, width, None, self._tracer.end(end, width, workload), workload)
-        for block in architecture.blocks:
-            for slot in ("token_mixer", "channel_mixer"):
-                section = self._tracer.half(slot, block, width, workload)
-                self._row(slot, width, getattr(block, slot), section, workload)
-
-    def _row(self, slot: str, width: int, spec: Spec | None, section: Section, workload: Workload) -> list[float]:
+    def _row(self, setting: Setting, section: Section, workload: Workload) -> list[float]:
         costs = self._costs.setdefault(workload, _Costs())
-        key = (slot, width, spec)
-        if key not in costs.index:
+        if setting not in costs.index:
             times = [self._kernels.time(one.call) for one in section.calls]
-            costs.index[key] = len(costs.rows)
+            costs.index[setting] = len(costs.rows)
             costs.rows.append(
                 [
                     sum(time.time_us for time in times),
@@ -201,10 +188,10 @@ class Predictor:
                     section.peak_bytes,
                 ]
             )
-        return costs.rows[costs.index[key]]
+        return costs.rows[costs.index[setting]]
 
 
-def fit_predictor(profile: DeviceProfile, shape: ModelShape) -> Predictor:
+def fit_predictor(profile: DeviceProfile, shape: Shape) -> Predictor:
     """Fit the regressions of a device's measurements; how kernels add up is taken from its composition.
 
     Raises:

@@ -69,11 +69,13 @@ class Recorder(TorchDispatchMode):
         self.calls: list[LayerCall] = []
         self.memory = Memory()
         self.peaks: dict[str, int] = {}
+        self._held: list[Tensor] = []
         self._views = 0
 
     def hold(self, tensor: Tensor) -> Tensor:
-        """Count a tensor that was made outside, such as the input, as an activation."""
+        """Count a tensor that was made outside, such as the input, as an activation, and keep it alive."""
         self.memory.add(tensor)
+        self._held.append(tensor)
         return tensor
 
     def enter(self, layer: str) -> None:
@@ -88,8 +90,8 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, op: OpOverload, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if op.namespace == "prim":
-            # Questions such as "which device?" that only fake tensors ask; nothing is launched.
+        if op.namespace in ("prim", "profiler"):
+            # Questions such as "which device?" that only fake tensors ask, and marks of the optimiser: nothing runs.
             return op(*args, **kwargs)
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         sources = {storage_id(tensor) for tensor in inputs}

@@ -77,6 +77,12 @@ def _index_limits(op: OpOverload, plain: dict[str, Any]) -> dict[tuple, int]:
         return {("args", 1): args[0]["tensor"][0]}
     if packet in ("aten.index", "aten.index_put", "aten.index_put_"):
         return {("args", 1, axis): args[0]["tensor"][axis] for axis, value in enumerate(args[1]) if value}
+    if packet == "frontier.moe_mlp":
+        return {("args", 5): args[1]["tensor"][0]}
+    if packet == "frontier.mohd_read":
+        return {("args", 3): args[0]["tensor"][1] // args[5]}
+    if packet == "frontier.mohd_write":
+        return {("args", 2): args[1]["tensor"][0] // args[4]}
     names = [argument.name for argument in op._schema.arguments]
     if "index" in names and "dim" in names:
         dim = args[names.index("dim")]

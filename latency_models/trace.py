@@ -1,11 +1,11 @@
-"""From an architecture to the kernels it launches: every distinct block is run once on fake tensors.
+"""From an architecture to the kernels it launches: every distinct section is run once on fake tensors.
 
 B batch, T tokens, D width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,17 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ..search_space import Architecture, Block, SearchSpace, Spec
-from ..supernet import BlockModule, LanguageModel, ModelShape
+from ..search_space import Architecture, Block, SearchSpace
+from ..supernet import BlockModule, ImageShape, LanguageModel, Shape
+from ..supernet.image_classifier import Head, SpatialReduction, Stem
+from ..supernet.weightless import Unfilled
 from . import decode_state
 from .calls import KernelCall, LayerCall
 from .recorder import Recorder
+from .sections import Setting, members, options
 from .workload import Workload
 
 
 @dataclass(frozen=True)
 class Section:
-    """What one half of a block, the embedding or the head costs at one width and workload.
+    """What a section of a model costs in one workload (see `sections`).
 
     `fixed_bytes` are parameters and buffers, `state_bytes` what `init_state` allocates for decoding, `held_bytes` the
     memory its old and new state hold together during a step (zero in prefill), and `peak_bytes` the most activations
@@ -42,25 +45,22 @@ class Section:
         return sum(call.launches for call in self.calls)
 
 
-SectionKey = tuple[str, Spec | None, int, Workload]
-
-
 class Tracer:
-    """Traces architectures for one model shape. What a block's halves launch is kept, so it is traced once.
+    """Traces architectures for one shape. What a section launches is kept, so it is traced once.
 
     `device` is where the model would run; kernels are chosen as that device's dispatch chooses them.
     """
 
-    def __init__(self, shape: ModelShape, device: str = "cpu") -> None:
+    def __init__(self, shape: Shape, device: str = "cpu") -> None:
         self.shape = shape
         self.device = device
-        self._sections: dict[SectionKey, Section] = {}
+        self._sections: dict[tuple[Setting, Workload], Section] = {}
 
     def calls(self, architecture: Architecture, workload: Workload) -> list[LayerCall]:
         """Every kernel call of one forward pass or one decoding step, in order.
 
         Raises:
-            InputError: the workload does not fit the context.
+            InputError: the workload does not fit the task.
         """
         return [
             replace(call, layer=layer)
@@ -69,121 +69,126 @@ class Tracer:
         ]
 
     def sections(self, architecture: Architecture, workload: Workload) -> Iterator[tuple[str, Section]]:
-        """The named sections of an architecture in running order: embed, both halves of every block, head."""
-        width = architecture.width
-        yield "embed", self.end("embed", width, workload)
-        for index, block in enumerate(architecture.blocks):
-            yield f"blocks.{index}.token_mixer", self.half("token_mixer", block, width, workload)
-            yield f"blocks.{index}.channel_mixer", self.half("channel_mixer", block, width, workload)
-        yield "head", self.end("head", width, workload)
+        """The named sections of an architecture in running order."""
+        for member in members(architecture):
+            yield member.name, self.section(member.setting, member.block, workload)
 
-    def half(self, slot: str, block: Block, width: int, workload: Workload) -> Section:
-        """One half ("token_mixer" or "channel_mixer") of a block: norm, mixer and residual addition."""
-        key = (slot, getattr(block, slot), width, workload)
+    def section(self, setting: Setting, block: Block | None, workload: Workload) -> Section:
+        """What a section costs. A half of a block is traced with the block it is part of."""
+        key = (setting, workload)
+        if key not in self._sections and setting.residual != "sequential":
+            # Other topologies launch the same kernels, and hold one tensor of the stream's size more while they do.
+            plain = self.section(replace(setting, residual="sequential"), block, workload)
+            self._sections[key] = replace(plain, peak_bytes=plain.peak_bytes + self._stream_bytes(setting, workload))
         if key not in self._sections:
             workload.check(self.shape)
-            for name, section in self._trace_block(block, width, workload).items():
-                self._sections.setdefault((name, getattr(block, name), width, workload), section)
+            with FakeTensorMode(), torch.no_grad(), torch.device(self.device):
+                traced = self._trace_block(setting, block, workload) if block else self._trace_end(setting, workload)
+            for slot, section in traced.items():
+                spec = getattr(block, slot) if block else None
+                self._sections.setdefault((replace(setting, slot=slot, spec=spec), workload), section)
         return self._sections[key]
 
-    def end(self, name: str, width: int, workload: Workload) -> Section:
-        """What stands before ("embed") or after ("head", with the final norm) the blocks."""
-        key = (name, None, width, workload)
-        if key not in self._sections:
-            workload.check(self.shape)
-            for other, section in self._trace_ends(width, workload).items():
-                self._sections[(other, None, width, workload)] = section
-        return self._sections[key]
-
-    def _trace_block(self, block: Block, width: int, workload: Workload) -> dict[str, Section]:
-        with FakeTensorMode(), torch.no_grad(), torch.device(self.device):
-            module = BlockModule.build(block, width, self.shape.context)
-            x = torch.empty((workload.batch, *_tokens(workload), width))
-            state = module.init_state(workload.batch)
-            state_bytes = decode_state.state_bytes(state)
-            held = 0
-            if workload.phase == "decode":
-                state = decode_state.cached_state(module, workload.batch, workload.seq_len, x)
-                held = decode_state.storage_bytes(state)
-            recorder = Recorder("token_mixer")
-            recorder.hold(x)
-            # In a whole model the caller holds the token ids all the while.
-            ids = recorder.hold(torch.empty(x.shape[:-1], dtype=torch.int64))
+    def _trace_block(self, setting: Setting, block: Block, workload: Workload) -> dict[str, Section]:
+        context = None if isinstance(self.shape, ImageShape) else self.shape.context
+        with Unfilled():
+            module = BlockModule.build(block, setting.width, context, setting.residual, setting.hidden)
+        x = self._stream(setting.width, setting.stage, workload)
+        state = cached = module.init_state(workload.batch) if "decode" in self.shape.phases else {}
+        held = 0
+        if workload.phase == "decode":
+            cached = decode_state.cached_state(module, workload.batch, workload.seq_len, x)
+            held = decode_state.storage_bytes(cached)
+        recorder = self._recorder("token_mixer" if module.token_mixer is not None else "channel_mixer", workload)
+        recorder.hold(x)
+        if module.token_mixer is None:
+            # Beside a token mixer the block's input would still be held: a section is the same whatever stands by it.
+            recorder.hold(torch.empty_like(x))
+        if module.channel_norm is not None:
             module.channel_norm.register_forward_pre_hook(lambda *_: recorder.enter("channel_mixer"))
-            with recorder:
-                if workload.phase == "decode":
-                    out, new_state = module.step(x, state)
-                    held += _grown_bytes(state, new_state)
-                else:
-                    out = module(x)
-            del out, ids
+        with recorder:
+            if workload.phase == "decode":
+                out, new_state = module.step(x, cached)
+                held += _grown_bytes(cached, new_state)
+            else:
+                out = module(x)
+        del out
         halves = {
             "token_mixer": (module.token_norm, module.token_mixer),
             "channel_mixer": (module.channel_norm, module.channel_mixer),
         }
-        held_by = {"token_mixer": (state_bytes, held), "channel_mixer": (0, 0)}
+        held_by = {"token_mixer": (decode_state.state_bytes(state), held), "channel_mixer": (0, 0)}
         return {name: _section(recorder, name, modules, *held_by[name]) for name, modules in halves.items()}
 
-    def _trace_ends(self, width: int, workload: Workload) -> dict[str, Section]:
-        """A model without blocks is its embedding and its head."""
-        with FakeTensorMode(), torch.no_grad(), torch.device(self.device):
-            model = LanguageModel(width, self.shape.vocab_size, self.shape.context, ())
-            ids = torch.zeros((workload.batch, *_tokens(workload)), dtype=torch.int64)
-            recorder = Recorder("embed")
-            recorder.hold(ids)
-            model.final_norm.register_forward_pre_hook(lambda *_: recorder.enter("head"))
-            with recorder:
-                out = model.step(ids, []) if workload.phase == "decode" else model(ids)
-            del out
-        ends: dict[str, tuple[nn.Module, ...]] = {"embed": (model.embed,), "head": (model.final_norm, model.head)}
-        return {name: _section(recorder, name, modules, 0, 0) for name, modules in ends.items()}
+    def _trace_end(self, setting: Setting, workload: Workload) -> dict[str, Section]:
+        """The embedding or stem, a reduction between stages, or the head."""
+        shape, name = self.shape, setting.slot
+        module, run = end_of(setting, shape)
+        takes_stream = name != "embed"
+        before = (setting.in_width or setting.width, setting.stage - (name == "reduction"))
+        x = self._stream(*before, workload) if takes_stream else shape.example(workload.batch, _tokens(workload))
+        recorder = self._recorder(name, workload) if takes_stream else Recorder(name)
+        recorder.hold(x)
+        with recorder:
+            out = run(x)
+        del out
+        return {name: _section(recorder, name, module, 0, 0)}
+
+    def _stream(self, width: int, stage: int, workload: Workload) -> Tensor:
+        """The residual stream where a section reads it."""
+        if isinstance(self.shape, ImageShape):
+            side = self.shape.grid_of(stage)
+            return torch.empty((workload.batch, side, side, width))
+        tokens = _tokens(workload)
+        return torch.empty((workload.batch, *(() if tokens is None else (tokens,)), width))
+
+    def _stream_bytes(self, setting: Setting, workload: Workload) -> int:
+        with torch.device("meta"):
+            stream = self._stream(setting.width, setting.stage, workload)
+        return stream.numel() * stream.element_size() if setting.spec and getattr(setting.spec, "kind") != "none" else 0  # noqa: B009
+
+    def _recorder(self, layer: str, workload: Workload) -> Recorder:
+        """A recorder that counts the model's input, which its caller holds all the while."""
+        recorder = Recorder(layer)
+        recorder.hold(self.shape.example(workload.batch, _tokens(workload)))
+        return recorder
 
 
-def space_sections(
-    tracer: Tracer, space: SearchSpace, workload: Workload
-) -> Iterator[tuple[int, str, Spec | None, Section]]:
-    """Every section an architecture of the space can have: width, slot, spec, section."""
-    first_token, first_channel = space.token_specs[0], space.channel_specs[0]
-    for width in space.width:
-        for name in ("embed", "head"):
-            yield width, name, None, tracer.end(name, width, workload)
-        for index in range(max(len(space.token_specs), len(space.channel_specs))):
-            # Both halves of one block are traced together, so walking them in step saves half of the runs.
-            token = space.token_specs[index] if index < len(space.token_specs) else first_token
-            channel = space.channel_specs[index] if index < len(space.channel_specs) else first_channel
-            block = Block(token_mixer=token, channel_mixer=channel)  # type: ignore[arg-type]
-            if index < len(space.token_specs):
-                yield width, "token_mixer", token, tracer.half("token_mixer", block, width, workload)
-            if index < len(space.channel_specs):
-                yield width, "channel_mixer", channel, tracer.half("channel_mixer", block, width, workload)
+def end_of(setting: Setting, shape: Shape) -> tuple[tuple[nn.Module, ...], Callable[[Tensor], Tensor]]:
+    """The modules of a section that is no block, and what it does with its input."""
+    if isinstance(shape, ImageShape):
+        module: nn.Module = {
+            "embed": lambda: Stem(setting.width, shape),
+            "reduction": lambda: SpatialReduction(setting.in_width, setting.width),
+            "head": lambda: Head(setting.width, shape.num_classes),
+        }[setting.slot]()
+        return (module,), module
+    model = LanguageModel(setting.width, shape.vocab_size, shape.context, ())
+    if setting.slot == "embed":
+        return (model.embed,), model.embed
+    return (model.final_norm, model.head), lambda x: model.head(model.final_norm(x))
 
 
 def space_calls(
-    space: SearchSpace, shape: ModelShape, workloads: tuple[Workload, ...] | list[Workload]
+    space: SearchSpace, shape: Shape, workloads: tuple[Workload, ...] | list[Workload]
 ) -> tuple[KernelCall, ...]:
     """Every distinct call the space can launch, those that an architecture drawn at random launches most often first.
 
     Raises:
-        InputError: a workload does not fit the context.
+        InputError: a workload does not fit the task.
     """
     tracer = Tracer(shape)
     uses: dict[KernelCall, float] = {}
-    depth = sum(space.depth) / len(space.depth)
-    times = {
-        "embed": 1.0,
-        "head": 1.0,
-        "token_mixer": depth / len(space.token_specs),
-        "channel_mixer": depth / len(space.channel_specs),
-    }
     for workload in workloads:
-        for _, slot, _, section in space_sections(tracer, space, workload):
-            for layer_call in section.calls:
-                uses[layer_call.call] = uses.get(layer_call.call, 0.0) + times[slot]
+        for option in options(space):
+            for layer_call in tracer.section(option.setting, option.block, workload).calls:
+                uses[layer_call.call] = uses.get(layer_call.call, 0.0) + option.uses
     return tuple(sorted(uses, key=lambda call: (-uses[call], call.key)))
 
 
-def _tokens(workload: Workload) -> tuple[int, ...]:
-    return (workload.seq_len,) if workload.phase == "prefill" else ()
+def _tokens(workload: Workload) -> int | None:
+    """How many tokens are read at once; None when it is one per sequence."""
+    return workload.seq_len if workload.phase == "prefill" else None
 
 
 def _grown_bytes(before: Any, after: Any) -> int:
@@ -194,8 +199,9 @@ def _grown_bytes(before: Any, after: Any) -> int:
 
 
 def _section(
-    recorder: Recorder, name: str, modules: tuple[nn.Module, ...], state_bytes: int, held_bytes: int
+    recorder: Recorder, name: str, parts: tuple[nn.Module | None, ...], state_bytes: int, held_bytes: int
 ) -> Section:
+    modules = [module for module in parts if module is not None]
     fixed: list[Tensor] = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return Section(
         calls=tuple(call for call in recorder.calls if call.layer == name),
@@ -203,5 +209,5 @@ def _section(
         fixed_bytes=sum(tensor.numel() * tensor.element_size() for tensor in fixed),
         state_bytes=state_bytes,
         held_bytes=held_bytes,
-        peak_bytes=recorder.peaks[name],
+        peak_bytes=recorder.peaks.get(name, 0),
     )

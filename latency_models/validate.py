@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..search_space import SearchSpace
-from ..supernet import ModelShape
+from ..supernet import Shape
 from .composition import draw
 from .predict import Predictor
 from .whole_model import measure_models
@@ -35,7 +35,7 @@ class Validation:
 def validate(
     predictor: Predictor,
     space: SearchSpace,
-    shape: ModelShape,
+    shape: Shape,
     workload: Workload,
     threads: int,
     seed: int,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import torch
 
 from ..search_space import Architecture
-from ..supernet import LanguageModel, ModelShape
+from ..supernet import Shape, build_model
 from .decode_state import cached_state, rewind
 from .timing import own_clock, pinned, sentinel_for, spread, take_turns
 from .workload import Workload
@@ -37,7 +38,7 @@ class Measured:
 
 
 def measure_model(
-    architecture: Architecture, shape: ModelShape, workload: Workload, threads: int, device: str = "cpu"
+    architecture: Architecture, shape: Shape, workload: Workload, threads: int, device: str = "cpu"
 ) -> Measured:
     """Build an architecture with random weights and time one forward pass or one decoding step of it.
 
@@ -49,7 +50,7 @@ def measure_model(
 
 def measure_models(
     architectures: Sequence[Architecture],
-    shape: ModelShape,
+    shape: Shape,
     workload: Workload,
     threads: int,
     passes: int,
@@ -83,7 +84,7 @@ def measure_models(
     return rounds
 
 
-def _visit(architecture: Architecture, shape: ModelShape, workload: Workload, device: str) -> Callable[[], list[float]]:
+def _visit(architecture: Architecture, shape: Shape, workload: Workload, device: str) -> Callable[[], list[float]]:
     """A function that runs the workload for at least a millisecond and returns the milliseconds of every run."""
     run = _runner(architecture, shape, workload, device)
     for _ in range(WARM_UP):
@@ -101,12 +102,11 @@ def _visit(architecture: Architecture, shape: ModelShape, workload: Workload, de
     return visit
 
 
-def _runner(architecture: Architecture, shape: ModelShape, workload: Workload, device: str) -> Callable[[], float]:
+def _runner(architecture: Architecture, shape: Shape, workload: Workload, device: str) -> Callable[[], float]:
     """A function that runs the workload once and returns its milliseconds."""
     with torch.device(device):
-        model = LanguageModel.build(architecture, shape).eval()
-        tokens = (workload.seq_len,) if workload.phase == "prefill" else ()
-        ids = torch.randint(0, shape.vocab_size, (workload.batch, *tokens))
+        model: Any = build_model(architecture, shape).eval()
+        ids = shape.example(workload.batch, workload.seq_len if workload.phase == "prefill" else None)
         state: list[dict] = []
         if workload.phase == "decode":
             state = cached_state(model, workload.batch, workload.seq_len, ids)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import InputError
-from ..supernet import ModelShape
+from ..supernet import ImageShape, ModelShape, Shape
 
 PHASES = ("prefill", "decode")
 
@@ -37,14 +37,18 @@ class Workload:
     def _least_tokens(self) -> int:
         return 1 if self.phase == "prefill" else 0
 
-    def check(self, shape: ModelShape) -> None:
-        """Refuse a workload that does not fit the context. Decoding needs a place for the new token as well.
+    def check(self, shape: Shape) -> None:
+        """Refuse a workload that does not fit the task. Decoding needs a place for the new token as well.
 
         Raises:
-            InputError: the context is too short.
+            InputError: the context is too short; an image is not read whole, or is asked to decode.
         """
-        most = shape.context if self.phase == "prefill" else shape.context - 1
-        if self.seq_len > most:
+        if self.phase not in shape.phases:
+            raise InputError(f"phase: {' or '.join(shape.phases)} for images; got {self.phase!r}")
+        most = shape.most_tokens(self.phase)
+        if isinstance(shape, ImageShape) and self.seq_len != most:
+            raise InputError(f"seq_len: {most}, the places that an image has behind the stem; got {self.seq_len}")
+        if isinstance(shape, ModelShape) and self.seq_len > most:
             raise InputError(
                 f"seq_len: at most {most} for {self.phase} in a context of {shape.context} tokens; got {self.seq_len}"
             )
