@@ -43,6 +43,7 @@ Phase = Annotated[str, typer.Option(help="prefill or decode")]
 Batch = Annotated[int, typer.Option(help="sequences at once")]
 SeqLen = Annotated[int, typer.Option(help="tokens read (prefill) or already cached (decode)")]
 Context = Annotated[int, typer.Option(help="how many tokens a model holds")]
+Images = Annotated[str, typer.Option(help="for a space with stages: the images that models read, as task.data")]
 Seconds = Annotated[float, typer.Option(help="time for microbenchmarks that are missing")]
 DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
@@ -52,8 +53,8 @@ _on_interrupt: list[str] = []
 
 @app.command()
 def init(
-    task: Annotated[str, typer.Option(help="language_model, or text for short")] = "text",
-    data: Annotated[str | None, typer.Option(help="your text: a file, folder or glob")] = None,
+    task: Annotated[str, typer.Option(help="text or images, or the kind of a task")] = "text",
+    data: Annotated[str | None, typer.Option(help="your text or images: a file, folder or, for text, glob")] = None,
     space: Annotated[str | None, typer.Option(help="a preset or a YAML file")] = None,
     name: Annotated[str, typer.Option(help="the job's name")] = "my-search",
     out: Annotated[Path, typer.Option(help="the job file to write")] = Path("job.yaml"),
@@ -61,13 +62,19 @@ def init(
     """Write a job file with every field explained."""
     from .jobs.template import job_template
 
-    if task not in ("text", "language_model"):
-        raise InputError(f"--task: text or language_model; got {task!r}")
+    kinds = {"text": "language_model", "images": "image_classification"}
+    if task not in (*kinds, *kinds.values()):
+        raise InputError(f"--task: text or language_model, images or image_classification; got {task!r}")
+    kind = kinds.get(task, task)
     cpus = os.cpu_count() or 1
-    workers = {part: {"workers": cpus} for part in ("training", "search", "finalists")}
-    overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": cpus}, **workers}
+    overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": cpus}, "task": {"kind": kind}}
+    overrides |= {part: {"workers": cpus} for part in ("training", "search", "finalists")}
     if data:
-        overrides["task"] = {"data": _seen_from_here(data)}
+        overrides["task"]["data"] = _seen_from_here(data)
+    if kind == "image_classification":
+        # A rate that suits the small models for text leaves the deeper of these at chance.
+        overrides["space"] = "pyramid-vit"
+        overrides["training"]["learning_rate"] = overrides["finalists"]["learning_rate"] = 0.001
     if space:
         overrides["space"] = str(Path(space).resolve()) if Path(space).is_file() else space
     try:
@@ -185,7 +192,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export an architecture as a model that runs without Frontier."""
+    from .jobs.config import parse_job
     from .jobs.export import export_architecture
+    from .jobs.model_card import words_for
 
     if weights not in ("best", "inherited", "finetuned"):
         raise InputError(f"--weights: best, inherited or finetuned; got {weights!r}")
@@ -197,7 +206,8 @@ def export(
         print_json({"folder": str(exported.folder), "max_relative_difference": exported.max_relative_difference})
         return
     print(f"{exported.folder}: reloaded in a fresh process, differs by {exported.max_relative_difference:.2g} at most")
-    print(f'try it: python {exported.folder / "model.py"} --prompt "import os"')
+    arguments = words_for(parse_job(found.config, found.id).task).arguments
+    print(f"try it: python {exported.folder / 'model.py'} {arguments}")
 
 
 @app.command()
@@ -212,6 +222,21 @@ def dashboard(
     serve(db, host=host, port=port)
 
 
+@app.command()
+def space(
+    name: Annotated[str, typer.Argument(metavar="SPACE", help="a preset or a YAML file")],
+    as_json: Json = False,
+) -> None:
+    """Print a search space: its choices, and how many architectures they span."""
+    from .search_space import SearchSpace
+
+    opened = SearchSpace.load(name)
+    if as_json:
+        print_json({**opened.to_json(), "count": opened.count()})
+        return
+    print_facts(opened.summary())
+
+
 @device_app.command("profile")
 def device_profile(
     space: Space = "tiny-lm",
@@ -221,6 +246,7 @@ def device_profile(
     batch: Batch = 1,
     seq_len: SeqLen = 127,
     context: Context = 128,
+    images: Images = "digits",
     seconds: Seconds = 90.0,
     db: Db = DEFAULT_DB,
     as_json: Json = False,
@@ -228,7 +254,7 @@ def device_profile(
     """Measure the kernels that a space can launch on this machine."""
     from .jobs.device import profile_device
 
-    config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
+    config = _device_job(space, name, threads, phase, batch, seq_len, context, images, seconds)
     opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
@@ -257,6 +283,7 @@ def device_validate(
     batch: Batch = 1,
     seq_len: SeqLen = 127,
     context: Context = 128,
+    images: Images = "digits",
     count: Annotated[int, typer.Option(help="held-out architectures to measure")] = 30,
     seconds: Seconds = 90.0,
     db: Db = DEFAULT_DB,
@@ -266,7 +293,7 @@ def device_validate(
     from .jobs.device import profile_device, validate_device
     from .jobs.stages import validation_line
 
-    config = _device_job(space, name, threads, phase, batch, seq_len, context, seconds)
+    config = _device_job(space, name, threads, phase, batch, seq_len, context, images, seconds)
     opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
@@ -357,20 +384,32 @@ def _best(ledger: Ledger, job_id: str) -> str:
 
 def _seen_from_here(data: str) -> str:
     """A path that means the same from any folder."""
-    from .evaluators.tasks import STANDARD_LIBRARY
+    from .evaluators.tasks import BUILT_IN_DATA
     from .jobs.config import absolute
 
-    return data if data == STANDARD_LIBRARY else absolute(data, Path.cwd())
+    return data if data in BUILT_IN_DATA else absolute(data, Path.cwd())
 
 
 def _device_job(
-    space: str, name: str, threads: int, phase: str, batch: int, seq_len: int, context: int, seconds: float
+    space: str,
+    name: str,
+    threads: int,
+    phase: str,
+    batch: int,
+    seq_len: int,
+    context: int,
+    images: str,
+    seconds: float,
 ) -> Any:
     """The device options as a job, so that they are checked by the same rules."""
     from .jobs.config import parse_job
+    from .search_space import SearchSpace
 
+    task: dict[str, Any] = {"context": context}
+    if SearchSpace.load(space).layout.pyramid:
+        task = {"kind": "image_classification", "data": _seen_from_here(images)}
     device = {
         "name": name, "threads": threads, "phase": phase, "batch": batch, "seq_len": seq_len,
         "measure_seconds": seconds,
     }  # fmt: skip
-    return parse_job({"name": "device", "space": space, "device": device, "task": {"context": context}}, "options")
+    return parse_job({"name": "device", "space": space, "device": device, "task": task}, "options")

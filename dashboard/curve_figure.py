@@ -14,10 +14,10 @@ HEIGHT = 300
 LINES = (("smallest", VERMILION, "dot", "smallest subnet"), ("largest", BLUE, "solid", "largest subnet"))
 
 
-def curve_figure(curve: pd.DataFrame, unigram_nats: float | None, loss_unit: str) -> go.Figure:
+def curve_figure(curve: pd.DataFrame, prior_nats: float | None, loss_unit: str) -> go.Figure:
     """Draw `curve` (step, subnet, loss_nats) over the training steps.
 
-    `unigram_nats` is the loss of always predicting the corpus's own symbol frequencies; None draws no level.
+    `prior_nats` is the loss of always predicting how often each answer occurs in training; None draws no level.
     """
     figure = go.Figure(layout=_layout(loss_unit))
     for subnet, colour, dash, name in LINES:
@@ -34,18 +34,18 @@ def curve_figure(curve: pd.DataFrame, unigram_nats: float | None, loss_unit: str
         )
     if curve.empty:
         say_nothing_yet(figure, "No training step yet")
-    if known(unigram_nats) and len(curve):
-        figure.add_trace(_level(float(unigram_nats or 0.0), curve))
+    if known(prior_nats) and len(curve):
+        figure.add_trace(_level(float(prior_nats or 0.0), curve))
     return figure
 
 
-def _level(unigram_nats: float, curve: pd.DataFrame) -> go.Scatter:
+def _level(prior_nats: float, curve: pd.DataFrame) -> go.Scatter:
     return go.Scatter(
         x=[curve["step"].min(), curve["step"].max()],
-        y=[unigram_nats, unigram_nats],
+        y=[prior_nats, prior_nats],
         mode="lines",
         line={"color": GREY, "dash": "dash", "width": 1.5},
-        name=f"unigram level, {loss(unigram_nats)}",
+        name=f"prior level, {loss(prior_nats)}",
         hoverinfo="skip",
     )
 

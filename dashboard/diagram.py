@@ -7,14 +7,31 @@ and can be read and copied as text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
-from ..search_space import Architecture, Attention, Block, CausalConv, GeluMLP, Spec, SwiGLU
+from ..search_space import (
+    Architecture,
+    Attention,
+    Block,
+    CausalConv,
+    CosFormer,
+    GatedConv,
+    GatedLinearAttention,
+    GeluMLP,
+    Mamba2,
+    MoE,
+    MoHD,
+    Nothing,
+    Pooling,
+    Spec,
+    SquaredReLU,
+    SwiGLU,
+)
 
 # The narrowest box, as a share of the widest, so that it is seen at all.
 LEAST_SHARE = 0.02
@@ -38,11 +55,39 @@ def _attention(spec: Attention) -> Drawn:
     heads = f"{_number(spec.num_heads, 'head')} × {spec.head_dim}"
     reach = "" if spec.window is None else f", window {spec.window}"
     shared = _number(spec.num_kv_heads, "key/value head")
-    return Drawn(title, spec.num_heads * spec.head_dim, f"{heads}, {shared}{reach}")
+    extras = (", normed queries and keys" if spec.qk_norm else "") + ("" if spec.rotary else ", no positions")
+    return Drawn(title, spec.num_heads * spec.head_dim, f"{heads}, {shared}{reach}{extras}")
 
 
 def _causal_conv(spec: CausalConv) -> Drawn:
     return Drawn("Causal convolution", spec.channels, f"{spec.channels} channels, kernel {spec.kernel_size}")
+
+
+def _gated_conv(spec: GatedConv) -> Drawn:
+    return Drawn("Gated convolution", spec.channels, f"{spec.channels} channels, kernel {spec.kernel_size}")
+
+
+def _cosformer(spec: CosFormer) -> Drawn:
+    return Drawn("cosFormer", spec.num_heads * spec.head_dim, f"{_number(spec.num_heads, 'head')} × {spec.head_dim}")
+
+
+def _gated_linear(spec: GatedLinearAttention) -> Drawn:
+    detail = f"{_number(spec.num_heads, 'head')} × {spec.head_dim}"
+    return Drawn("Gated linear attention", spec.num_heads * spec.head_dim, detail)
+
+
+def _mamba2(spec: Mamba2) -> Drawn:
+    heads, groups = _number(spec.num_heads, "head"), _number(spec.num_groups, "group")
+    detail = f"{heads} × {spec.head_dim}, state {spec.state_dim}, {groups}"
+    return Drawn("Mamba-2", spec.num_heads * spec.head_dim, detail)
+
+
+def _pooling(spec: Pooling) -> Drawn:
+    return Drawn("Pooling", 0, f"window {spec.window}")
+
+
+def _nothing(spec: Nothing) -> Drawn:
+    return Drawn("None", 0, "left out")
 
 
 def _swiglu(spec: SwiGLU) -> Drawn:
@@ -53,11 +98,29 @@ def _gelu_mlp(spec: GeluMLP) -> Drawn:
     return Drawn("GELU MLP", spec.inner, f"inner {spec.inner}")
 
 
+def _squared_relu(spec: SquaredReLU) -> Drawn:
+    return Drawn("Squared-ReLU MLP", spec.inner, f"inner {spec.inner}")
+
+
+def _moe(spec: MoE) -> Drawn:
+    shared = f", shared {spec.shared_inner}" if spec.shared_inner else ""
+    detail = f"{spec.top_k} of {_number(spec.num_experts, 'expert')} × {spec.inner}{shared}"
+    return Drawn("Mixture of experts", spec.top_k * spec.inner + spec.shared_inner, detail)
+
+
 DRAWN: dict[type[Spec], Callable[[Any], Drawn]] = {
     Attention: _attention,
     CausalConv: _causal_conv,
+    GatedConv: _gated_conv,
+    CosFormer: _cosformer,
+    GatedLinearAttention: _gated_linear,
+    Mamba2: _mamba2,
+    Pooling: _pooling,
+    Nothing: _nothing,
     SwiGLU: _swiglu,
     GeluMLP: _gelu_mlp,
+    SquaredReLU: _squared_relu,
+    MoE: _moe,
 }
 
 
@@ -90,26 +153,64 @@ def runs(blocks: Sequence[Block]) -> Iterator[Run]:
 def diagram(architecture: Architecture) -> Component:
     """The drawing, with a sentence for readers that can't see it."""
     specs = [mixer for block in architecture.blocks for mixer in (block.token_mixer, block.channel_mixer)]
-    widest = max([architecture.width, *(drawn(spec).channels for spec in specs)])
-    ends = architecture.width / widest
+    widest = max([*architecture.widths, *(drawn(spec).channels for spec in specs)])
+    first, last = ("Stem", "Norm, pool, classifier") if architecture.stages else ("Embedding", "Norm, head")
     return html.Figure(
         [
             html.Div(
                 [
-                    _end("Embedding", f"width {architecture.width}", ends),
-                    *(_run(run, widest) for run in runs(architecture.blocks)),
-                    _end("Norm, head", f"width {architecture.width}", ends),
+                    _end(first, f"width {architecture.width}", architecture.width / widest),
+                    *_stages(architecture, widest),
+                    _end(last, f"width {architecture.widths[-1]}", architecture.widths[-1] / widest),
                 ],
                 className="diagram",
             ),
-            html.Figcaption(
-                f"{_number(architecture.depth, 'block')} of width {architecture.width}; the line on the left is the "
-                "residual stream, which every mixer reads through its own norm and adds to. Boxes are as wide as the "
-                "channels inside them."
-            ),
+            html.Figcaption(caption(architecture)),
         ],
         className="diagram-figure",
     )
+
+
+RESIDUAL_WORDS = {
+    "sequential": "which every mixer reads through its own norm and adds to",
+    "parallel": "which both mixers of a block read at once, each through its own norm, and then add to",
+    "ladder": "which every mixer reads through its own norm before the mixer above it has added to it",
+}
+
+
+def caption(architecture: Architecture) -> str:
+    """The drawing in words: blocks, residual stream, and which part of the width is read."""
+    widths = "widths " + ", ".join(str(stage.width) for stage in architecture.stages)
+    width = widths if len(architecture.stages) > 1 else f"width {architecture.width}"
+    return (
+        f"{_number(architecture.depth, 'block')} of {width}; the line on the left is the residual stream, "
+        f"{RESIDUAL_WORDS[architecture.residual]}.{_hidden(architecture)} "
+        "Boxes are as wide as the channels inside them."
+    )
+
+
+def _hidden(architecture: Architecture) -> str:
+    hidden = architecture.hidden
+    if not isinstance(hidden, MoHD):
+        return ""
+    groups = f"{hidden.num_groups(architecture.width)} groups of {hidden.group_size} columns"
+    routed = f" and {hidden.routed} that a router picks for each token" if hidden.routed else ""
+    fused = f", fused by {hidden.fusion} afterwards" if hidden.fusion != "none" else ""
+    return f" The stream is cut into {groups}: a mixer reads and writes the first {hidden.shared}{routed}{fused}."
+
+
+def _stages(architecture: Architecture, widest: int) -> Iterator[Component]:
+    """The blocks, and between two stages the reduction that halves the resolution."""
+    if not architecture.stages:
+        yield from (_run(run, widest) for run in runs(architecture.blocks))
+        return
+    start = 0
+    for number, stage in enumerate(architecture.stages):
+        if number:
+            yield _end("Half the resolution", f"width {stage.width}", stage.width / widest)
+        blocks = architecture.blocks[start : start + stage.depth]
+        yield from (_run(replace(run, first=run.first + start), widest) for run in runs(blocks))
+        start += stage.depth
 
 
 def _run(run: Run, widest: int) -> Component:
@@ -117,11 +218,17 @@ def _run(run: Run, widest: int) -> Component:
     return html.Div(
         [
             html.Div([html.Span(run.label), *repeats], className="diagram-run-label"),
-            _mixer(run.block.token_mixer, "token", widest),
-            _mixer(run.block.channel_mixer, "channel", widest),
+            *_mixers(run.block, widest),
         ],
         className="diagram-run diagram-folded" if run.length > 1 else "diagram-run",
     )
+
+
+def _mixers(block: Block, widest: int) -> Iterator[Component]:
+    """The halves that are there."""
+    for spec, role in ((block.token_mixer, "token"), (block.channel_mixer, "channel")):
+        if not isinstance(spec, Nothing):
+            yield _mixer(spec, role, widest)
 
 
 def _mixer(spec: Spec, role: str, widest: int) -> Component:

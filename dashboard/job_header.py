@@ -72,9 +72,9 @@ def facts(job: Job) -> Component:
     pairs = [
         ("Search space", _space(job)),
         ("Task", _task(config.get("task") or {})),
-        ("Latency of", caption(config.get("device") or {})),
+        ("Latency of", caption(config)),
         ("Limits", limits(config.get("constraints") or {})),
-        ("Unigram loss", _with_unit(loss(found.get("unigram_nats")), unit, found.get("unigram_nats"))),
+        ("Prior loss", _with_unit(loss(found.get("prior_nats")), unit, found.get("prior_nats"))),
         ("Uniform loss", _with_unit(loss(found.get("uniform_nats")), unit, found.get("uniform_nats"))),
         ("Latency prediction", validation(found.get("validation"))),
         ("Supernet", _supernet(found)),

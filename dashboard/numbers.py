@@ -125,4 +125,6 @@ QUANTITIES = {
 def loss_unit(config: dict[str, Any]) -> str:
     """The unit of the validation loss of a job: nats per what the task predicts."""
     task = config.get("task") or {}
-    return "nats per byte" if task.get("kind") == "language_model" else "nats"
+    if task.get("kind") == "language_model":
+        return "nats per token" if task.get("tokenizer") else "nats per byte"
+    return "nats per image" if task.get("kind") == "image_classification" else "nats"

@@ -19,12 +19,13 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from ..search_space import Architecture, SearchSpace
-from ..supernet import LanguageModel, Supernet
+from ..supernet import Supernet
 from ..supernet.checkpoint import save_tensors
-from ..supernet.trainer import ADAM_BETAS, TrainerOptions, cross_entropy, learning_rate, parameter_groups
+from ..supernet.lone import updates
+from ..supernet.optimizer import TrainerOptions
+from ..supernet.trainer import cross_entropy
 from .progress import Mailbox, run_while_reading
-from .tasks import TaskConfig, open_task
-from .tasks.language_model import LanguageModelTask
+from .tasks import Task, TaskConfig, open_task
 
 REPORTS = 4
 GRACE_REPORTS = 2
@@ -47,7 +48,7 @@ class FinalistPlan:
 
 @dataclass(frozen=True)
 class Finalist:
-    """A fine-tuned front member: its best validation loss in nats per token, and the file that holds those weights."""
+    """A fine-tuned front member: its best validation loss in nats per example, and the file with those weights."""
 
     digest: str
     val_loss: float
@@ -122,43 +123,26 @@ def _fine_tune_one(config: dict[str, Any], plan: FinalistPlan, shared: dict[str,
     tensors = {name: torch.from_numpy(array.copy()) for name, array in shared.items()}
     model = Supernet(SearchSpace.parse(plan.space), task.shape, shared=tensors).extract(architecture)
     inherited = best = _validate(model, task)
-    parameters = dict(model.named_parameters())
-    optimizer = torch.optim.AdamW(parameter_groups(parameters, plan.options.weight_decay), betas=ADAM_BETAS)
     path = Path(plan.run_dir) / "finalists" / f"{architecture.digest}.safetensors"
     report_every = -(-plan.options.steps // REPORTS)
     started = time.monotonic()
     save_tensors(model.state_dict(), path)
-    for step in range(plan.options.steps):
-        _update(model, optimizer, plan, task.train_batch(plan.batch_size, BATCH_SEED_OFFSET + plan.seed + step), step)
-        if (step + 1) % report_every and step + 1 < plan.options.steps:
+    first = BATCH_SEED_OFFSET + plan.seed
+    batches = (task.train_batch(plan.batch_size, first + step) for step in range(plan.options.steps))
+    for step, _ in enumerate(updates(model, plan.options, batches), start=1):
+        if step % report_every and step < plan.options.steps:
             continue
         loss = _validate(model, task)
         if loss < best:
             best = loss
             save_tensors(model.state_dict(), path)
         seconds = time.monotonic() - started
-        finalist = Finalist(architecture.digest, best, step + 1, seconds, str(path))
+        finalist = Finalist(architecture.digest, best, step, seconds, str(path))
         mailbox.put.remote({"kind": "report", "finalist": finalist.__dict__})
         tune.report({"gain_nats": inherited - best, "val_loss": best})
 
 
-def _update(
-    model: LanguageModel,
-    optimizer: torch.optim.Optimizer,
-    plan: FinalistPlan,
-    batch: tuple[torch.Tensor, torch.Tensor],
-    step: int,
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(plan.options, step)
-    optimizer.zero_grad(set_to_none=True)
-    inputs_BT, targets_BT = batch
-    cross_entropy(model(inputs_BT), targets_BT).backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), plan.options.clip_norm)
-    optimizer.step()
-
-
 @torch.inference_mode()
-def _validate(model: LanguageModel, task: LanguageModelTask) -> float:
-    inputs_BT, targets_BT = task.validation_batch()
-    return cross_entropy(model(inputs_BT), targets_BT).item()
+def _validate(model: torch.nn.Module, task: Task) -> float:
+    inputs, targets = task.validation_batch()
+    return cross_entropy(model(inputs), targets).item()

@@ -18,18 +18,18 @@ import numpy as np
 import ray
 import torch
 from ray.exceptions import RayActorError
-from torch import Tensor
 
 from ..search_space import Architecture, SearchSpace
-from ..supernet import ModelShape, Supernet
-from ..supernet.trainer import cross_entropy
+from ..supernet import Shape, Supernet
+from ..supernet.recalibration import recalibrated
+from ..supernet.trainer import Batch, cross_entropy
 
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a worker says of one architecture. `val_loss` in nats per token is None when it failed for `reason`."""
+    """What a worker says of one architecture. `val_loss` in nats per example is None when it failed for `reason`."""
 
     digest: str
     val_loss: float | None
@@ -51,14 +51,23 @@ class ScoringPool:
 
     Args:
         supernet: whose weights are shared with the workers.
-        validation: inputs and targets (windows, T) that every subnet sees.
+        validation: inputs and targets that every subnet sees.
         workers: how many actors, each with `threads` threads.
+        recalibration: training batches on which the norm weights of a copy of each subnet are adapted before it is
+            scored, one step per batch; none scores subnets as they are.
     """
 
-    def __init__(self, supernet: Supernet, validation: tuple[Tensor, Tensor], workers: int, threads: int) -> None:
+    def __init__(
+        self,
+        supernet: Supernet,
+        validation: Batch,
+        workers: int,
+        threads: int,
+        recalibration: Sequence[Batch] = (),
+    ) -> None:
         shared = {name: tensor.detach().numpy() for name, tensor in supernet.shared.items()}
-        arrays = tuple(tensor.numpy() for tensor in validation)
-        self._arguments = (supernet.space.to_json(), supernet.shape, ray.put(shared), ray.put(arrays), threads)
+        batches = [tuple(tensor.numpy() for tensor in batch) for batch in (validation, *recalibration)]
+        self._arguments = (supernet.space.to_json(), supernet.shape, ray.put(shared), ray.put(batches), threads)
         self._actors = [self._start() for _ in range(workers)]
         self._batches: deque[_Batch] = deque()
 
@@ -118,9 +127,9 @@ class _Scorer:
     def __init__(
         self,
         space: dict[str, Any],
-        shape: ModelShape,
+        shape: Shape,
         shared: dict[str, np.ndarray],
-        validation: tuple[np.ndarray, ...],
+        batches: Sequence[tuple[np.ndarray, ...]],
         threads: int,
     ) -> None:
         torch.set_num_threads(threads)
@@ -128,17 +137,18 @@ class _Scorer:
             # The arrays are read-only because other processes read them too, and nothing here writes to them.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             tensors = {name: torch.from_numpy(array) for name, array in shared.items()}
-            self._inputs_BT, self._targets_BT = (torch.from_numpy(array) for array in validation)
+            self._validation, *self._recalibration = [
+                (torch.from_numpy(inputs), torch.from_numpy(targets)) for inputs, targets in batches
+            ]
         self._supernet = Supernet(SearchSpace.parse(space), shape, shared=tensors)
 
     def score(self, architectures: Sequence[str], worker: int) -> list[Score]:
         return [self._score(Architecture.from_json(text), f"worker {worker}") for text in architectures]
 
-    @torch.inference_mode()
     def _score(self, architecture: Architecture, worker: str) -> Score:
         started = time.perf_counter()
         try:
-            loss = cross_entropy(self._supernet(architecture, self._inputs_BT), self._targets_BT).item()
+            loss = self._validate(architecture)
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return Score(architecture.digest, None, time.perf_counter() - started, worker, reason)
@@ -146,3 +156,12 @@ class _Scorer:
         if not math.isfinite(loss):
             return Score(architecture.digest, None, seconds, worker, f"its validation loss is {loss}")
         return Score(architecture.digest, loss, seconds, worker)
+
+    def _validate(self, architecture: Architecture) -> float:
+        inputs, targets = self._validation
+        if not self._recalibration:
+            with torch.inference_mode():
+                return cross_entropy(self._supernet(architecture, inputs), targets).item()
+        model = recalibrated(self._supernet, architecture, self._recalibration)
+        with torch.inference_mode():
+            return cross_entropy(model(inputs), targets).item()

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import ray.train
@@ -21,10 +20,12 @@ from ray.train.torch import TorchTrainer
 from torch import Tensor, distributed
 
 from ..search_space import Architecture, SearchSpace
-from ..supernet import ModelShape, Supernet
+from ..supernet import Shape, Supernet
 from ..supernet.checkpoint import load_tensors, save_tensors
-from ..supernet.trainer import SupernetTrainer, TrainerOptions, cross_entropy
-from ..supernet.training_rules import sandwich
+from ..supernet.expert_load import ExpertLoad, expert_load
+from ..supernet.optimizer import TrainerOptions
+from ..supernet.trainer import SupernetTrainer, cross_entropy, keep
+from ..supernet.training_rules import RULES
 from .progress import Mailbox, run_while_reading
 from .tasks import TaskConfig, open_task
 
@@ -41,6 +42,7 @@ class TrainingPlan:
     space: dict[str, Any]
     options: TrainerOptions
     batch_size: int
+    rule: str
     random_subnets: int
     workers: int
     threads: int
@@ -53,12 +55,16 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """Where training stands: validation loss of the smallest and the largest subnet, in nats per token."""
+    """Where training stands: validation loss of the smallest and the largest subnet, in nats per example.
+
+    `expert_load` says how evenly tokens are spread over experts; it is None where a space has no routers.
+    """
 
     step: int
     smallest_nats: float
     largest_nats: float
     seconds: float
+    expert_load: ExpertLoad | None = None
 
 
 def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], None]) -> Path:
@@ -104,15 +110,15 @@ def _train_on_worker(config: dict[str, Any]) -> None:
     if checkpoint:
         with checkpoint.as_directory() as folder:
             trainer.load_state(load_tensors(Path(folder) / WEIGHTS_FILE))
-    reduce_gradients = _average if workers > 1 else _keep
+    reduce = _average if workers > 1 else keep
     started = time.monotonic()
     if trainer.step_index == plan.options.steps:
         _save(trainer, rank)
     while trainer.step_index < plan.options.steps:
         step = trainer.step_index
-        subnets = sandwich(space, Random(f"subnets:{plan.seed}:{step}"), plan.random_subnets)
-        batch_seed = (plan.seed * plan.options.steps + step) * RANKS + rank
-        trainer.step(subnets, *task.train_batch(plan.batch_size, batch_seed), reduce_gradients)
+        batch = task.train_batch(plan.batch_size, (plan.seed * plan.options.steps + step) * RANKS + rank)
+        subnets = trainer.draw(RULES[plan.rule], plan.seed, plan.random_subnets, batch, reduce)
+        trainer.step(subnets, batch, reduce)
         last = trainer.step_index == plan.options.steps
         if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
             config["mailbox"].put.remote(_report(trainer, task.validation_batch(), time.monotonic() - started))
@@ -121,18 +127,19 @@ def _train_on_worker(config: dict[str, Any]) -> None:
 
 
 def _report(trainer: SupernetTrainer, validation: tuple[Tensor, Tensor], seconds: float) -> dict[str, Any]:
-    inputs_BT, targets_BT = validation
+    inputs, targets = validation
     space = trainer.supernet.space
 
     @torch.inference_mode()
     def validate(architecture: Architecture) -> float:
-        return cross_entropy(trainer.supernet(architecture, inputs_BT), targets_BT).item()
+        return cross_entropy(trainer.supernet(architecture, inputs), targets).item()
 
     return {
         "step": trainer.step_index,
         "smallest_nats": validate(space.smallest()),
         "largest_nats": validate(space.largest()),
         "seconds": seconds,
+        "expert_load": expert_load(trainer.supernet, inputs),
     }
 
 
@@ -147,22 +154,18 @@ def _save(trainer: SupernetTrainer, rank: int) -> None:
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _average(gradients: list[Tensor]) -> None:
-    """Average gradients over the workers in one message."""
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+def _average(tensors: list[Tensor]) -> None:
+    """Average tensors over the workers in one message."""
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
     offset = 0
-    for gradient in gradients:
-        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
-        offset += gradient.numel()
+    for tensor in tensors:
+        tensor.copy_(flat[offset : offset + tensor.numel()].view_as(tensor))
+        offset += tensor.numel()
 
 
-def _keep(gradients: list[Tensor]) -> None:
-    """One worker has nobody to average with."""
-
-
-def load_supernet(path: Path, space: SearchSpace, shape: ModelShape) -> Supernet:
+def load_supernet(path: Path, space: SearchSpace, shape: Shape) -> Supernet:
     """The supernet whose weights `train_supernet` left at `path`."""
     tensors = load_tensors(path)
     prefix = "shared."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -20,13 +21,16 @@ from pydantic import (
 )
 
 from ..errors import InputError
-from ..evaluators.tasks import STANDARD_LIBRARY, LanguageModelConfig
+from ..evaluators.tasks import BUILT_IN_DATA, TASKS, LanguageModelConfig, TaskConfig, kind_of
 from ..latency_models import Workload
 from ..search_space import SearchSpace, first_problem
 
 Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
 Limited = Literal["latency_ms", "param_count", "peak_memory_bytes"]
 SamplerName = Literal["nsga2", "tpe", "random"]
+RuleName = Literal["uniform", "sandwich", "stratified", "progressive", "fair", "multi", "attentive"]
+
+TASK_PATHS = ("data", "tokenizer")
 
 
 class _Part(BaseModel):
@@ -39,8 +43,8 @@ class DeviceConfig(_Part):
     name: str = Field("this-machine", min_length=1, description="the device profile's name in the ledger")
     threads: PositiveInt = Field(1, description="CPU threads that the exported model will run with")
     phase: Literal["prefill", "decode"] = Field("prefill", description="which latency is the objective")
-    batch: PositiveInt = Field(1, description="sequences at once")
-    seq_len: PositiveInt = Field(127, description="tokens read (prefill) or already cached (decode)")
+    batch: PositiveInt = Field(1, description="sequences or images at once")
+    seq_len: PositiveInt = Field(127, description="tokens read (prefill) or already cached (decode); for text")
     measure_seconds: PositiveFloat = Field(90.0, description="time for kernel microbenchmarks on a new device")
     calibration_models: int = Field(16, ge=5, description="whole models measured to learn launch gaps")
     validation_models: NonNegativeInt = Field(30, description="held-out models measured to check predictions")
@@ -56,18 +60,34 @@ class TrainingConfig(_Part):
     """How the supernet is trained."""
 
     steps: PositiveInt = Field(400, description="updates of the shared weights")
-    batch_size: PositiveInt = Field(8, description="windows per worker and update")
+    batch_size: PositiveInt = Field(8, description="windows or images per worker and update")
     learning_rate: PositiveFloat = Field(0.005, description="peak of a warm-up and cosine schedule")
     warmup_steps: NonNegativeInt = Field(20, description="updates until the peak")
     weight_decay: NonNegativeFloat = Field(0.05, description="of matrices")
+    base_width: NonNegativeInt = Field(0, description="learning rate of matrices times this / input width; 0: not so")
+    rule: RuleName = Field("sandwich", description=f"which subnets an update visits: {', '.join(get_args(RuleName))}")
     random_subnets: NonNegativeInt = Field(1, description="subnets per update beside the largest and smallest")
+    loss_weights: tuple[PositiveFloat, ...] = Field((), description="of an update's subnets, in order; empty: alike")
+    width_power: float = Field(0.0, description="a subnet's loss also weighs its width to this power")
+    balance_weight: NonNegativeFloat = Field(0.01, description="of the losses that spread tokens over experts")
     distill_weight: float = Field(0.0, ge=0.0, le=1.0, description="share of the largest subnet's predictions")
     distill_below_nats: NonNegativeFloat = Field(2.2, description="distil only once the largest is better than this")
+    distill_warmup: float = Field(0.0, ge=0.0, le=1.0, description="share of the steps before any distilling")
+    distill_ramp: float = Field(0.0, ge=0.0, le=1.0, description="share of the steps over which distill_weight rises")
     workers: PositiveInt = Field(2, description="data-parallel workers")
     threads: PositiveInt = Field(1, description="CPU threads per worker")
     use_gpu: bool = Field(False, description="one GPU per worker")
     report_every: PositiveInt = Field(25, description="updates between points of the loss curve")
     checkpoint_every: PositiveInt = Field(50, description="updates between checkpoints")
+
+    @model_validator(mode="after")
+    def _the_batch_can_be_split(self) -> Self:
+        subnets = self.random_subnets + 2
+        if self.rule == "multi" and self.batch_size < subnets:
+            raise ValueError(
+                f"batch_size: at least random_subnets + 2 = {subnets} for the rule multi; got {self.batch_size}"
+            )
+        return self
 
 
 class SearchConfig(_Part):
@@ -77,6 +97,7 @@ class SearchConfig(_Part):
     sampler: SamplerName = Field("nsga2", description="who proposes: nsga2, tpe or random")
     population: int = Field(40, ge=2, description="population of nsga2")
     batch_size: PositiveInt = Field(4, description="architectures per call to a worker")
+    recalibrate_steps: NonNegativeInt = Field(0, description="updates of a subnet's norm weights before it is scored")
     workers: PositiveInt = Field(2, description="scoring workers")
     threads: PositiveInt = Field(1, description="CPU threads per worker")
 
@@ -103,7 +124,7 @@ class JobConfig(_Part):
     """A whole search job."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="small letters, digits and dashes")
-    task: LanguageModelConfig = Field(LanguageModelConfig(), description="what the models learn")
+    task: TaskConfig = Field(LanguageModelConfig(), description="what the models learn")
     space: str | dict[str, Any] = Field("tiny-lm", description="a preset, a YAML file, or the space itself")
     device: DeviceConfig = Field(DeviceConfig(), description="what latency is predicted for")
     objectives: tuple[Objective, ...] = Field(("val_loss", "latency_ms"), description="what is minimised")
@@ -120,12 +141,7 @@ class JobConfig(_Part):
             raise ValueError("objectives: val_loss and at least one other")
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("objectives: each is listed once")
-        most = self.task.context - (self.device.phase == "decode")
-        if self.device.seq_len > most:
-            raise ValueError(
-                f"device.seq_len: at most {most} for {self.device.phase} in a context of {self.task.context}; "
-                f"got {self.device.seq_len}"
-            )
+        self._check_workload()
         for part in ("training", "search", "finalists"):
             asked = getattr(self, part).threads * getattr(self, part).workers
             if asked > self.cluster.cpus and self.cluster.address is None:
@@ -134,14 +150,31 @@ class JobConfig(_Part):
                 )
         return self
 
+    def _check_workload(self) -> None:
+        device, task = self.device, self.task
+        if not isinstance(task, LanguageModelConfig):
+            if device.phase != "prefill":
+                raise ValueError(f"device.phase: prefill for images, which are seen at once; got {device.phase}")
+            return
+        most = task.context - (device.phase == "decode")
+        if device.seq_len > most:
+            raise ValueError(
+                f"device.seq_len: at most {most} for {device.phase} in a context of {task.context}; "
+                f"got {device.seq_len}"
+            )
+
     @property
     def workload(self) -> Workload:
-        """The workload whose latency is the objective."""
-        return Workload(self.device.phase, self.device.batch, self.device.seq_len)
+        """The workload whose latency is the objective. Images are read whole, whatever `seq_len` says."""
+        device, images = self.device, not isinstance(self.task, LanguageModelConfig)
+        tokens = self.task.shape.most_tokens(device.phase) if images else device.seq_len
+        return Workload(device.phase, device.batch, tokens)
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """The objective's workload first, then the other phase at the same size, shown beside it."""
+        """The objective's workload first, then for text the other phase at the same size, shown beside it."""
+        if not isinstance(self.task, LanguageModelConfig):
+            return (self.workload,)
         cached = min(self.device.seq_len, self.task.context - 1)
         both = {
             "prefill": Workload("prefill", self.device.batch, self.device.seq_len),
@@ -188,8 +221,12 @@ def _with_paths_from(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     space, task = raw.get("space"), raw.get("task")
     if isinstance(space, str) and (folder / space).is_file():
         placed["space"] = str((folder / space).resolve())
-    if isinstance(task, dict) and isinstance(data := task.get("data"), str) and data != STANDARD_LIBRARY:
-        placed["task"] = {**task, "data": absolute(data, folder)}
+    if isinstance(task, dict):
+        placed["task"] = {
+            key: absolute(value, folder) if key in TASK_PATHS and isinstance(value, str) and value not in BUILT_IN_DATA
+            else value
+            for key, value in task.items()
+        }  # fmt: skip
     return placed
 
 
@@ -200,7 +237,11 @@ def absolute(path: str, folder: Path) -> str:
 
 def parse_job(raw: dict[str, Any], source: str) -> JobConfig:
     """Validate plain data as a job. Raises InputError naming `source`, the key path, the rule and the value."""
+    kind = kind_of(raw.get("task", {}))
+    if kind not in tuple(TASKS):
+        raise InputError(f"{source}: task.kind: one of {', '.join(TASKS)}; got {json.dumps(kind, default=str)}")
     try:
         return JobConfig.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise InputError(f"{source}: {first_problem(error)}") from None
+        # The path runs through the union of tasks; the kind is no key that the job file has there.
+        raise InputError(f"{source}: {re.sub(rf'^task.{kind}', 'task', first_problem(error))}") from None

@@ -25,7 +25,7 @@ from ..latency_models import (
     validate,
 )
 from ..search_space import SearchSpace
-from ..supernet import ModelShape
+from ..supernet import Shape
 from .config import DeviceConfig
 from .reporter import Reporter
 
@@ -36,7 +36,7 @@ def profile_device(
     ledger: Ledger,
     device: DeviceConfig,
     space: SearchSpace,
-    shape: ModelShape,
+    shape: Shape,
     workloads: tuple[Workload, ...],
     seed: int,
     reporter: Reporter,
@@ -77,7 +77,7 @@ def validate_device(
     ledger: Ledger,
     profile: DeviceProfile,
     space: SearchSpace,
-    shape: ModelShape,
+    shape: Shape,
     workload: Workload,
     threads: int,
     seed: int,
@@ -112,7 +112,7 @@ def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
     }
 
 
-def check_sizes(space: SearchSpace, shape: ModelShape, workload: Workload, limits: Mapping[str, float]) -> None:
+def check_sizes(space: SearchSpace, shape: Shape, workload: Workload, limits: Mapping[str, float]) -> None:
     """Refuse a limit on parameters or memory that no architecture of the space can meet.
 
     Raises:

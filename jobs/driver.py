@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ..db import Job, Ledger
 from ..errors import InputError
-from ..evaluators.tasks import LanguageModelTask, open_task
+from ..evaluators.tasks import Task, open_task
 from ..latency_models import DeviceProfile, fit_predictor
 from ..search_space import SearchSpace
+from ..supernet.shapes import check_fits
 from .config import JobConfig, parse_job
 from .device import check_latency, check_sizes, profile_device
 from .reporter import Reporter
@@ -30,17 +31,20 @@ class Prepared:
     config: JobConfig
     source: str
     space: SearchSpace
-    task: LanguageModelTask
+    task: Task
 
 
 def prepare(config: JobConfig, source: str) -> Prepared:
     """Read what a job names and check it. Nothing is written.
 
     Raises:
-        InputError: the space or the data is missing or wrong, or no architecture can meet a limit on its size.
+        InputError: the space or the data is missing or wrong, they don't go together, or no architecture can meet a
+            limit on its size.
     """
     with _named(source):
         space, task = config.open_space(), open_task(config.task)
+        config = config.model_copy(update={"task": task.config})
+        check_fits(space, task.shape)
         check_sizes(space, task.shape, config.workload, _limits(config))
     return Prepared(config, source, space, task)
 
@@ -109,8 +113,7 @@ def resume(ledger: Ledger, job: Job, reporter: Reporter) -> None:
         task = open_task(config.task)
         if task.revision != job.facts["data_revision"]:
             raise InputError(
-                f"{job.id}: task.data: the corpus the job began with ({job.facts['data_revision']}); "
-                f"got {task.revision}"
+                f"{job.id}: task.data: the data the job began with ({job.facts['data_revision']}); got {task.revision}"
             )
         profile = DeviceProfile.from_json(json.loads((run_dir / PROFILE_FILE).read_text()))
         space = SearchSpace.parse(job.space, job.id)

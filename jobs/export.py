@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch
+from torch import nn
 
 from ..db import Evaluation, Job, Ledger
 from ..errors import InputError
+from ..evaluators.tasks import LanguageModelConfig, TaskConfig
+from ..evaluators.tasks.tokens import read_tokenizer
 from ..evaluators.training import load_supernet
-from ..latency_models import Measured, measure_model
+from ..latency_models import measure_model
 from ..search_space import Architecture, SearchSpace
-from ..supernet import LanguageModel, ModelShape
+from ..supernet import Shape, build_model
 from ..supernet.checkpoint import load_tensors
 from ..supernet.export import Exported, export_pytorch
-from .config import JobConfig, parse_job
+from .config import parse_job
+from .model_card import model_card, words_for
 
 FORMATS = ("pytorch",)
 Weights = Literal["best", "inherited", "finetuned"]
@@ -31,7 +34,7 @@ def export_architecture(
         weights: fine-tuned where the job has them ("best"), or one kind by name.
 
     Raises:
-        InputError: no such architecture, format or weights, or the folder exists.
+        InputError: no such architecture, format, weights or tokenizer, or the folder exists.
     """
     if export_format not in FORMATS:
         raise InputError(f"--format: one of {', '.join(FORMATS)}; got {export_format!r}")
@@ -46,8 +49,10 @@ def export_architecture(
         architecture,
         shape,
         out,
-        title=f"A byte-level language model of {evaluation.param_count:,} parameters.",
-        card=lambda difference: model_card(job, config, evaluation, measured, difference, shape),
+        title=f"{words_for(config.task).noun} of {evaluation.param_count:,} parameters.",
+        card=lambda difference: model_card(job, config, evaluation, measured, difference),
+        tokenizer=_tokenizer(config.task),
+        classes=getattr(config.task, "classes", None) or (),
     )
     ledger.add_export(
         job.id,
@@ -61,63 +66,18 @@ def export_architecture(
     return exported
 
 
-def model_card(
-    job: Job, config: JobConfig, evaluation: Evaluation, measured: Measured, difference: float, shape: ModelShape
-) -> str:
-    """The README of an exported model: what it is, what it scored, where its numbers come from."""
-    device = config.device
-    trained = {
-        "inherited": "inherited from the supernet, not trained further: fine-tune them before use",
-        "finetuned": "inherited from the supernet and fine-tuned on the same corpus",
-    }[evaluation.fidelity]
-    unigram = f"a unigram model of the same text: {job.facts['unigram_nats']:.4f}"
-    interval = f"{evaluation.latency_low_ms:.3f} to {evaluation.latency_high_ms:.3f}"
-    work = f"{device.phase}, batch {device.batch}, {device.seq_len} tokens, {device.threads} thread(s)"
-    return f"""\
----
-library_name: pytorch
-tags: [language-model, neural-architecture-search]
----
-
-# {job.name}, architecture {evaluation.digest}
-
-A byte-level language model of {evaluation.param_count:,} parameters, found by a Frontier search.
-
-| | |
-|---|---|
-| weights | {trained} |
-| validation loss | {evaluation.val_loss:.4f} nats per byte ({unigram}) |
-| latency, measured at export | {measured.latency_ms:.3f} ms ({work}; torch {torch.__version__}) |
-| latency, predicted | {evaluation.latency_ms:.3f} ms, {interval} |
-| peak memory, predicted | {evaluation.peak_memory_bytes or 0:,} bytes |
-| vocabulary, context | {shape.vocab_size} bytes, {shape.context} tokens |
-| data | {config.task.data}, revision {job.facts["data_revision"]} |
-| seed | {config.seed} |
-| checked | reloaded in a fresh process: largest relative difference {difference:.3g} |
-
-## Use
-
-    python model.py --prompt "import os"
-
-```python
-from model import load
-model = load()
-```
-
-## Repeat
-
-    frontier export {job.id} {evaluation.digest} --format pytorch --weights {evaluation.fidelity} --out DIR
-
-The weights carry the licence of the data they were trained on; the code in `model.py` is Apache-2.0.
-"""
+def _tokenizer(task: TaskConfig) -> Path | None:
+    """The task's tokenizer file, where it has one."""
+    if not isinstance(task, LanguageModelConfig) or task.tokenizer is None:
+        return None
+    read_tokenizer(task.tokenizer)
+    return Path(task.tokenizer)
 
 
-def _model(
-    ledger: Ledger, job: Job, evaluation: Evaluation, architecture: Architecture, shape: ModelShape
-) -> LanguageModel:
+def _model(ledger: Ledger, job: Job, evaluation: Evaluation, architecture: Architecture, shape: Shape) -> nn.Module:
     if evaluation.fidelity == "finetuned":
         assert evaluation.weights_path is not None, "a fine-tuned evaluation names its weights"
-        model = LanguageModel.build(architecture, shape)
+        model = build_model(architecture, shape)
         model.load_state_dict(load_tensors(Path(evaluation.weights_path)))
         return model
     checkpoints = ledger.checkpoints(job.id).query("kind == 'supernet'")

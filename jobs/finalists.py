@@ -10,7 +10,7 @@ from ..evaluators.finalists import Finalist, FinalistPlan, fine_tune
 from ..latency_models import Measured, measure_model
 from ..search_space import Architecture
 from ..supernet import Supernet
-from ..supernet.trainer import TrainerOptions
+from ..supernet.optimizer import TrainerOptions
 from .config import JobConfig
 from .reporter import Reporter
 
@@ -60,6 +60,7 @@ def _plan(config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet) ->
         learning_rate=settings.learning_rate,
         warmup_steps=settings.steps // WARMUP_SHARE,
         weight_decay=config.training.weight_decay,
+        balance_weight=config.training.balance_weight,
     )
     return FinalistPlan(
         task=config.task,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ..db import CurvePoint, Job, Ledger
 from ..evaluators.cluster import ray_cluster
 from ..evaluators.scoring import ScoringPool
-from ..evaluators.tasks import LanguageModelTask
-from ..evaluators.training import TrainingPlan, TrainingReport, load_supernet, train_supernet
+from ..evaluators.tasks import Task
+from ..evaluators.training import RANKS, TrainingPlan, TrainingReport, load_supernet, train_supernet
 from ..latency_models import DeviceProfile, fit_predictor
 from ..search_space import SearchSpace
 from ..supernet import Supernet
-from ..supernet.trainer import TrainerOptions
+from ..supernet.expert_load import ExpertLoad
+from ..supernet.optimizer import TrainerOptions
+from ..supernet.trainer import Batch
 from .config import JobConfig
 from .device import validate_device
 from .finalists import finalists_stage
@@ -31,7 +33,7 @@ class Run:
     config: JobConfig
     ledger: Ledger
     job: Job
-    task: LanguageModelTask
+    task: Task
     space: SearchSpace
     profile: DeviceProfile
     reporter: Reporter
@@ -61,7 +63,7 @@ class Run:
         if len(finished):
             return Path(finished.iloc[-1]["path"])
         settings = self.config.training
-        self._enter("train", f"{settings.steps} steps of {settings.random_subnets + 2} subnets")
+        self._enter("train", f"{settings.steps} steps by the rule {settings.rule}")
         self.reporter.stage("train", settings.steps)
         started = time.monotonic()
         weights = train_supernet(training_plan(self.config, self.space, self.job.run_dir), self._on_training)
@@ -77,7 +79,11 @@ class Run:
         self.ledger.add_curve(self.job.id, points)
         self.ledger.set_progress(self.job.id, "train", report.step, steps)
         told = ", ".join(f"{subnet} {nats:.3f}" for subnet, nats in losses.items())
-        self.reporter.progress(report.step, steps, f"{told} nats")
+        text = f"{told} nats"
+        if report.expert_load:
+            self.ledger.add_facts(self.job.id, {"expert_load": {"step": report.step, **asdict(report.expert_load)}})
+            text += f", {load_text(report.expert_load)}"
+        self.reporter.progress(report.step, steps, text)
 
     def _search(self, supernet: Supernet) -> Search:
         settings = self.config.search
@@ -85,7 +91,8 @@ class Run:
         self.reporter.stage("search", settings.evaluations)
         predictor = fit_predictor(self.profile, self.task.shape)
         search = Search(self.config, self.space, predictor, self.ledger, self.job.id)
-        pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads)
+        recalibration = recalibration_batches(self.config, self.task)
+        pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads, recalibration)
         before, started = len(self.ledger.recorded(self.job.id, "inherited")), time.monotonic()
         try:
             search.run(pool, self.reporter)
@@ -142,15 +149,9 @@ def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> Traini
     return TrainingPlan(
         task=config.task,
         space=space.to_json(),
-        options=TrainerOptions(
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
-            warmup_steps=settings.warmup_steps,
-            weight_decay=settings.weight_decay,
-            distill_weight=settings.distill_weight,
-            distill_below_nats=settings.distill_below_nats,
-        ),
+        options=TrainerOptions(**settings.model_dump(include={field.name for field in fields(TrainerOptions)})),
         batch_size=settings.batch_size,
+        rule=settings.rule,
         random_subnets=settings.random_subnets,
         workers=settings.workers,
         threads=settings.threads,
@@ -160,6 +161,19 @@ def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> Traini
         report_every=settings.report_every,
         checkpoint_every=settings.checkpoint_every,
     )
+
+
+def recalibration_batches(config: JobConfig, task: Task) -> list[Batch]:
+    """Training batches that were drawn for no update of the supernet, the same ones for every subnet."""
+    first = (config.seed + 1) * config.training.steps * RANKS
+    return [
+        task.train_batch(config.training.batch_size, first + step) for step in range(config.search.recalibrate_steps)
+    ]
+
+
+def load_text(load: ExpertLoad) -> str:
+    """How tokens are spread over experts, in a few words."""
+    return f"busiest expert {load.max_over_uniform:.1f} times its share, {load.dead_share:.0%} of experts unused"
 
 
 def validation_line(figures: dict[str, float], count: int, device: str) -> str:

@@ -40,7 +40,7 @@ def test_the_front_is_real(finished_job: RunJob) -> None:
         inherited = ledger.recorded(job.id, "inherited")
     assert job.state == "done"
     assert len(front) >= 3
-    assert front["val_loss"].min() < job.facts["unigram_nats"] < job.facts["uniform_nats"]
+    assert front["val_loss"].min() < job.facts["prior_nats"] < job.facts["uniform_nats"]
     assert len(finetuned) == 3
     gains = [inherited[digest].val_loss - row.val_loss for digest, row in finetuned.items()]  # type: ignore[operator]
     assert all(gain >= 0 for gain in gains)

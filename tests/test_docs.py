@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 import yaml
 
 from frontier.cli import app
+from frontier.evaluators.tasks import ImageClassificationConfig, LanguageModelConfig
 from frontier.jobs.config import JobConfig, parse_job
 from frontier.jobs.template import job_template
 from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, preset_names
@@ -58,11 +60,12 @@ def test_links_inside_the_docs_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_job_template_explains_every_setting_and_is_a_job() -> None:
-    text = job_template({"name": "written"})
-    assert parse_job(yaml.safe_load(text), "template") == JobConfig(name="written")
+@pytest.mark.parametrize("task", [LanguageModelConfig, ImageClassificationConfig], ids=["text", "images"])
+def test_the_job_template_explains_every_setting_and_is_a_job(task: Any) -> None:
+    text = job_template({"name": "written", "task": {"kind": task().kind}})
+    assert parse_job(yaml.safe_load(text), "template") == JobConfig(name="written", task=task())
     lines = text.splitlines()
-    for part in (JobConfig, *(field.annotation for field in JobConfig.model_fields.values())):
+    for part in (JobConfig, task, *(field.annotation for field in JobConfig.model_fields.values())):
         for name, field in getattr(part, "model_fields", {}).items():
             if part is JobConfig and hasattr(field.annotation, "model_fields"):
                 continue

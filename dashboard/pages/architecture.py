@@ -79,7 +79,7 @@ def numbers(reading: ArchitectureReading) -> Component:
     unit = loss_unit(reading.job.config)
     measured = next((e.latency_measured_ms for e in (tuned, inherited) if e and known(e.latency_measured_ms)), None)
     predicted = next((e for e in (inherited, tuned) if e and known(e.latency_ms)), best)
-    device = caption(reading.job.config.get("device") or {})
+    device = caption(reading.job.config)
     pairs = [
         ("Validation loss, inherited weights", _loss(inherited, unit)),
         ("Validation loss, fine-tuned", _loss(tuned, unit) if tuned else "not fine-tuned"),

@@ -116,7 +116,7 @@ def summary(reading: JobReading, view: View) -> str:
     parts += [f"{count(states[state])} {state}" for state in ("infeasible", "failed") if state in states]
     parts += [f"{count(tuned)} fine-tuned"] if tuned else []
     parts.append(f"{count(len(reading.front))} on the front")
-    device = caption(reading.job.config.get("device") or {})
+    device = caption(reading.job.config)
     latency_of = f" Latency: {device}." if device and "latency_ms" in (view.x, view.y) else ""
     return f"{', '.join(parts)}.{latency_of}"
 
@@ -181,7 +181,7 @@ def _switch(switch_id: str, label: str, value: str, words: dict[str, str]) -> Co
 
 
 def _curve(reading: JobReading) -> go.Figure:
-    return curve_figure(reading.curve, reading.job.facts.get("unigram_nats"), loss_unit(reading.job.config))
+    return curve_figure(reading.curve, reading.job.facts.get("prior_nats"), loss_unit(reading.job.config))
 
 
 def _version(reading: JobReading, view: View) -> str:

@@ -46,7 +46,7 @@ CONFIG: dict[str, Any] = {
 FACTS: dict[str, Any] = {
     "space_count": "5308416204800",
     "uniform_nats": 5.5452,
-    "unigram_nats": 3.1234,
+    "prior_nats": 3.1234,
     "evaluations_per_second": 21.7,
     "supernet_steps": 600,
     "supernet_seconds": 412.0,

@@ -107,9 +107,9 @@ def test_an_unknown_number_has_no_point(reading: JobReading) -> None:
     assert rows["digest"].iloc[0] not in {digest for trace in figure.data for digest in trace.customdata or ()}
 
 
-def test_curve_has_both_subnets_and_the_unigram_level(reading: JobReading) -> None:
+def test_curve_has_both_subnets_and_the_prior_level(reading: JobReading) -> None:
     figure = curve_figure(reading.curve, 3.1234, "nats per byte")
-    assert [trace.name for trace in figure.data] == ["smallest subnet", "largest subnet", "unigram level, 3.1234"]
+    assert [trace.name for trace in figure.data] == ["smallest subnet", "largest subnet", "prior level, 3.1234"]
     largest = reading.curve[reading.curve["subnet"] == "largest"]
     np.testing.assert_allclose(trace(figure, "largest subnet").y, largest["loss_nats"])
     level = figure.data[2]
@@ -155,5 +155,6 @@ def test_templates_differ_in_ink_only() -> None:
 
 
 def test_caption_names_what_was_timed() -> None:
-    assert caption(CONFIG["device"]) == "decode, batch 1, 256 tokens, on laptop (2 threads)"
+    assert caption(CONFIG) == "decode, batch 1, 256 tokens, on laptop (2 threads)"
+    assert caption({**CONFIG, "task": {"kind": "image_classification"}}) == "decode, batch 1, on laptop (2 threads)"
     assert caption({}) == ""

@@ -21,7 +21,19 @@ from frontier.dashboard.routes import page
 from frontier.dashboard.view import View, read_view
 from frontier.db import open_ledger
 from frontier.errors import InputError
-from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, Architecture, Attention, Block, CausalConv, SwiGLU
+from frontier.search_space import (
+    CHANNEL_MIXERS,
+    TOKEN_MIXERS,
+    Architecture,
+    Attention,
+    Block,
+    CausalConv,
+    MoHD,
+    Nothing,
+    Pooling,
+    Stage,
+    SwiGLU,
+)
 
 from .conftest import HOSTILE, HOSTILE_NAME, JOB
 
@@ -194,6 +206,23 @@ def test_equal_consecutive_blocks_are_folded() -> None:
     assert "blocks 0–1 ×2" in words
     assert "3 heads × 32, 1 key/value head, window 16" in words
     assert "63 channels, kernel 3" in words
+
+
+def test_a_pyramid_is_drawn_in_stages_without_the_halves_that_are_left_out() -> None:
+    pooled = Block(token_mixer=Pooling(window=3), channel_mixer=SwiGLU(inner=64))
+    alone = Block(token_mixer=Nothing(), channel_mixer=SwiGLU(inner=32))
+    stages = (Stage(width=16, depth=1), Stage(width=24, depth=2))
+    words = text(diagram(Architecture(width=16, blocks=(pooled, alone, alone), stages=stages, residual="ladder")))
+    for said in ("Stem", "Half the resolution", "width 24", "blocks 1–2 ×2", "widths 16, 24", "before the mixer above"):
+        assert said in words
+    assert "left out" not in words
+
+
+def test_a_mixture_of_hidden_dimensions_is_told() -> None:
+    block = Block(token_mixer=Pooling(window=3), channel_mixer=SwiGLU(inner=64))
+    hidden = MoHD(group_size=8, shared=2, routed=1)
+    words = text(diagram(Architecture(width=48, blocks=(block,), hidden=hidden)))
+    assert "6 groups of 8 columns: a mixer reads and writes the first 2 and 1 that a router picks" in words
 
 
 def test_every_operator_of_the_table_can_be_drawn() -> None:

@@ -95,8 +95,8 @@ def test_the_same_seed_draws_the_same_batch(task: LanguageModelTask) -> None:
 def test_baselines_are_those_of_the_validation_text(task: LanguageModelTask) -> None:
     baselines = task.baselines()
     assert baselines["uniform_nats"] == pytest.approx(math.log(256))
-    assert 2.5 < baselines["unigram_nats"] < 4
+    assert 2.5 < baselines["prior_nats"] < 4
     _, targets_BT = task.validation_batch()
     counts = torch.bincount(targets_BT.flatten(), minlength=256) / targets_BT.numel()
     entropy = -(counts[counts > 0] * counts[counts > 0].log()).sum().item()
-    assert baselines["unigram_nats"] >= entropy
+    assert baselines["prior_nats"] >= entropy

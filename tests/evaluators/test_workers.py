@@ -17,8 +17,10 @@ from frontier.evaluators.training import RANKS, TrainingPlan, TrainingReport, lo
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import LanguageModel, Supernet
 from frontier.supernet.checkpoint import load_tensors
-from frontier.supernet.trainer import SupernetTrainer, TrainerOptions, cross_entropy
-from frontier.supernet.training_rules import sandwich
+from frontier.supernet.optimizer import TrainerOptions
+from frontier.supernet.recalibration import recalibrated
+from frontier.supernet.trainer import SupernetTrainer, cross_entropy
+from frontier.supernet.training_rules import RULES
 
 SPACE = SearchSpace.parse(
     {
@@ -34,12 +36,13 @@ OPTIONS = TrainerOptions(steps=6, learning_rate=5e-3, warmup_steps=2)
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def plan(run_dir: Path, workers: int, steps: int = 6) -> TrainingPlan:
+def plan(run_dir: Path, workers: int, rule: str = "sandwich") -> TrainingPlan:
     return TrainingPlan(
         task=TASK,
         space=SPACE.to_json(),
         options=OPTIONS,
         batch_size=3,
+        rule=rule,
         random_subnets=1,
         workers=workers,
         threads=1,
@@ -51,28 +54,30 @@ def plan(run_dir: Path, workers: int, steps: int = 6) -> TrainingPlan:
     )
 
 
-def trained_here(workers: int) -> Supernet:
+def trained_here(workers: int, rule: str) -> Supernet:
     """What `workers` data-parallel workers must arrive at: the same steps on their batches put together."""
     task = open_task(TASK)
     trainer = SupernetTrainer(Supernet(SPACE, task.shape, seed=4), OPTIONS)
     for step in range(OPTIONS.steps):
         batches = [task.train_batch(3, (4 * OPTIONS.steps + step) * RANKS + rank) for rank in range(workers)]
         inputs_BT, targets_BT = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        trainer.step(sandwich(SPACE, Random(f"subnets:4:{step}"), 1), inputs_BT, targets_BT)
+        batch = (inputs_BT, targets_BT)
+        trainer.step(trainer.draw(RULES[rule], 4, 1, batch), batch)
     return trainer.supernet
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_train_as_one_on_their_batches_together(workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "rule"), [(1, "sandwich"), (2, "sandwich"), (2, "attentive")])
+def test_workers_train_as_one_on_their_batches_together(workers: int, rule: str, tmp_path: Path) -> None:
     reports: list[TrainingReport] = []
-    path = train_supernet(plan(tmp_path, workers), reports.append)
+    path = train_supernet(plan(tmp_path, workers, rule), reports.append)
     assert [report.step for report in reports] == [2, 4, 6]
     assert reports[-1].largest_nats < reports[0].largest_nats
     found = load_supernet(path, SPACE, open_task(TASK).shape)
-    for name, expected in trained_here(workers).shared.items():
+    for name, expected in trained_here(workers, rule).shared.items():
         torch.testing.assert_close(found.shared[name], expected, rtol=1e-4, atol=1e-5, msg=name)
+    assert all(report.expert_load is None for report in reports)
     again: list[TrainingReport] = []
-    assert train_supernet(plan(tmp_path, workers), again.append) == path
+    assert train_supernet(plan(tmp_path, workers, rule), again.append) == path
     assert again == []
 
 
@@ -110,6 +115,23 @@ def test_scores_are_those_of_the_subnets_in_the_order_of_asking(supernet: Supern
     assert {score.worker for score in scores} == {"worker 0", "worker 1"}
     for architecture, score in zip(chosen, scores, strict=True):
         assert score.val_loss == pytest.approx(in_process(supernet, architecture), rel=1e-5)
+
+
+def test_recalibrated_scores_are_those_of_adapted_copies(supernet: Supernet) -> None:
+    task = open_task(TASK)
+    batches = [task.train_batch(3, seed) for seed in (1, 2)]
+    pool = ScoringPool(supernet, task.validation_batch(), workers=1, threads=1, recalibration=batches)
+    chosen = samples(3)
+    pool.submit(chosen)
+    scores = scored(pool)
+    pool.close()
+    inputs_BT, targets_BT = task.validation_batch()
+    for architecture, score in zip(chosen, scores, strict=True):
+        model = recalibrated(supernet, architecture, batches)
+        with torch.inference_mode():
+            expected = cross_entropy(model(inputs_BT), targets_BT).item()
+        assert score.val_loss == pytest.approx(expected, rel=1e-5)
+        assert score.val_loss != pytest.approx(in_process(supernet, architecture), rel=1e-5)
 
 
 def test_a_lost_workers_batches_are_given_out_again(supernet: Supernet) -> None:

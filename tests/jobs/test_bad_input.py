@@ -15,6 +15,7 @@ from frontier.jobs.config import load_job
 from frontier.search_space import SearchSpace
 
 JOB: dict[str, Any] = {"name": "bad", "task": {"context": 32}, "device": {"seq_len": 31}}
+IMAGES: dict[str, Any] = {"kind": "image_classification"}
 EMPTY_CHOICE = {"name": "s", "width": [], "depth": [1], "token_mixers": [], "channel_mixers": []}
 
 
@@ -55,7 +56,22 @@ CASES: dict[str, tuple[Any, str]] = {
     "empty-choice": ({**JOB, "space": EMPTY_CHOICE}, r"job.yaml: space: .*width: a choice needs"),
     "no-mapping": (["a"], r"job.yaml: a job file is a mapping of settings; got \['a'\]"),
     "missing-data": ({**JOB, "task": {"context": 32, "data": "no.txt"}}, r"job.yaml: task.data: .*; got '/.*/no.txt'"),
-    "unknown-task": ({**JOB, "task": {"kind": "translation"}}, r"task.kind: .*'language_model'; got \"translation\""),
+    "unknown-task": ({**JOB, "task": {"kind": "translation"}}, r"task.kind: one of language_.*; got \"translation\""),
+    "nameless-task": ({**JOB, "task": {"kind": ["a"]}}, r"job.yaml: task.kind: one of .*; got \[\"a\"\]"),
+    "key-of-another-task": ({**JOB, "task": {**IMAGES, "context": 3}}, r"job.yaml: task.context: Extra .*; got 3"),
+    "decoding-images": (
+        {**JOB, "task": IMAGES, "device": {"phase": "decode"}}, r"device.phase: prefill for images.*got decode",
+    ),
+    "patch-over-side": ({**JOB, "task": {**IMAGES, "side": 4, "patch": 5}}, r"job.yaml: task: .*patch: .* 4; got 5"),
+    "images-in-a-text-space": ({**JOB, "task": IMAGES}, r"job.yaml: space: images need .*; got tiny-lm"),
+    "text-in-an-image-space": ({**JOB, "space": "pyramid-vit"}, r"job.yaml: space: text needs .*; got pyramid-vit"),
+    "missing-images": (
+        {**JOB, "task": {**IMAGES, "data": "no.npz"}, "space": "pyramid-vit"},
+        r"job.yaml: task.data: .*; got '/.*/no.npz'",
+    ),
+    "missing-tokenizer": (
+        {**JOB, "task": {"context": 32, "tokenizer": "no.json"}}, r"job.yaml: task.tokenizer: .*; got '/.*/no.json'",
+    ),
     "parameters-nobody-has": (
         {**JOB, "constraints": {"param_count": {"max": 10}}},
         r"job.yaml: constraints.param_count.max: at least \d+, the least .* of tiny-lm reaches; got 10",
@@ -132,7 +148,7 @@ def test_a_newer_schema(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
         (["front"], "Missing argument 'JOB'"),
         (["fly"], "No such command 'fly'"),
         (["jobs", "--fast"], "No such option: --fast"),
-        (["init", "--task", "vision"], "--task: text or language_model; got 'vision'"),
+        (["init", "--task", "vision"], "--task: text or language_model, images or .*; got 'vision'"),
         (["device", "profile", "--threads", "0"], "device.threads: .*greater than 0; got 0"),
         (["device", "profile", "--space", "nope"], "a YAML file; got 'nope'"),
         (["device", "validate", "--phase", "train"], 'device.phase: .*; got "train"'),
