@@ -34,8 +34,14 @@ types: $(VENV)/dev
 unit: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Hours on two cores. Each prints a table; the ranking keeps what it trained in ranking-cache and goes on from there.
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/latency_validation.py
+	$(BIN)/python benchmarks/supernet_overhead.py
+	$(BIN)/python benchmarks/supernet_gap.py
+	$(BIN)/python benchmarks/equal_flops.py
+	$(BIN)/python benchmarks/ranking.py --space hybrid-lm
+	$(BIN)/python benchmarks/ranking.py --space pyramid-vit --task digits
 
 screenshots: $(VENV)/dev system-packages
 	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out $(DEMO)/screenshots

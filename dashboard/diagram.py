@@ -55,7 +55,7 @@ def _attention(spec: Attention) -> Drawn:
     heads = f"{_number(spec.num_heads, 'head')} × {spec.head_dim}"
     reach = "" if spec.window is None else f", window {spec.window}"
     shared = _number(spec.num_kv_heads, "key/value head")
-    extras = (", normed queries and keys" if spec.qk_norm else "") + ("" if spec.rotary else ", no positions")
+    extras = (", normed queries and keys" if spec.qk_norm else "") + ("" if spec.rotary else ", no rotary positions")
     return Drawn(title, spec.num_heads * spec.head_dim, f"{heads}, {shared}{reach}{extras}")
 
 

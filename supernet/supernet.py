@@ -7,20 +7,20 @@ model's own code called on slices of those tensors; extraction copies the same s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..search_space import Architecture, Block, SearchSpace, Spec
 from .block import BlockModule
 from .parts import build_model, full_parts, model_around, parts
-from .routing import Routing, balance_loss, watch_routers
+from .routing import Router, Routing, balance_loss, watch_routers
 from .shapes import ImageShape, Shape, check_fits
 from .slicing import Sizes, Slice
-from .weightless import give, without_memory
+from .weightless import Borrower, give, without_memory
 
 CACHED_SKELETONS = 512
 
@@ -53,30 +53,26 @@ class Supernet:
         self.space = space
         self.shape = shape
         with without_memory():
-            described = {
-                f"{prefix}{name}": sizes
-                for prefix, sizes, module in full_parts(space, shape)
-                for name, _ in module.named_parameters()
-            }
-        self.full: dict[str, Sizes] = described
+            described = list(full_parts(space, shape))
+        self.full: dict[str, Sizes] = {
+            f"{prefix}{name}": sizes for prefix, sizes, module in described for name, _ in module.named_parameters()
+        }
+        self._routes = any(isinstance(part, Router) for _, _, module in described for part in module.modules())
         self.shared: dict[str, Tensor] = dict(shared) if shared is not None else _seeded_tensors(space, shape, seed)
         assert self.shared.keys() == self.full.keys(), "the tensors belong to another space"
         self._skeleton = lru_cache(CACHED_SKELETONS)(self._build_skeleton)
         self._block_skeleton = lru_cache(CACHED_SKELETONS)(self._build_block_skeleton)
         self._plan = lru_cache(CACHED_SKELETONS)(self._build_plan)
+        self._borrower = lru_cache(CACHED_SKELETONS)(self._build_borrower)
 
     def __call__(self, architecture: Architecture, inputs: Tensor) -> Tensor:
         """Logits of a subnet. Gradients flow to the slices it reads."""
-        return self.call(architecture, self.read(architecture), inputs)
+        return self._borrower(architecture)(self.read(architecture).values(), inputs)
 
     def read(self, architecture: Architecture) -> dict[str, Tensor]:
         """A subnet's parameters by the names of its standalone model: slices of the shared tensors."""
         shared = self.shared
         return {name: cut.read(shared[source]) for name, source, cut in self._plan(architecture)}
-
-    def call(self, architecture: Architecture, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """The plain model's own forward on parameters that were read before."""
-        return functional_call(self._skeleton(architecture), dict(parameters), (inputs,))
 
     def backward(
         self,
@@ -96,15 +92,18 @@ class Supernet:
         """
         plan = self._plan(architecture)
         with torch.no_grad():
-            leaves = {name: cut.read(self.shared[source]).detach().requires_grad_() for name, source, cut in plan}
-        skeleton = self._skeleton(architecture)
-        with watch_routers(skeleton) as routings:
-            logits = functional_call(skeleton, leaves, (inputs,))
+            leaves = [cut.read(self.shared[source]).detach().requires_grad_() for _, source, cut in plan]
+        borrower = self._borrower(architecture)
+        watching: AbstractContextManager[list[Routing]] = nullcontext([])
+        if self._routes:
+            watching = watch_routers(borrower.model)
+        with watching as routings:
+            logits = borrower(leaves, inputs)
         loss = loss_of(logits)
         total = loss
         if balance_weight and routings:
             total = loss + balance_weight * torch.stack([balance_loss(routing) for routing in routings]).mean()
-        gradients = torch.autograd.grad(total, list(leaves.values()))
+        gradients = torch.autograd.grad(total, leaves)
         self._add(architecture, gradients)
         return Gradients(logits.detach(), loss.detach(), tuple(routings))
 
@@ -146,6 +145,9 @@ class Supernet:
         )
         assert {name for name, _, _ in plan} == there, "every parameter of a module is in its axes"
         return plan
+
+    def _build_borrower(self, architecture: Architecture) -> Borrower:
+        return Borrower(self._skeleton(architecture), [name for name, _, _ in self._plan(architecture)])
 
     def _build_skeleton(self, architecture: Architecture) -> nn.Module:
         """The model with real buffers and parameters that hold no memory."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,35 @@ def without_memory() -> Iterator[None]:
     the module is first needed in the middle of an evaluation."""
     with torch.inference_mode(False), torch.device("meta"), Unfilled():
         yield
+
+
+class Borrower:
+    """Runs a model on parameters that are not its own, as `torch.func.functional_call` does, but looks up once where
+    each belongs: for a small model looking up costs as much as a layer.
+
+    Args:
+        model: its parameters hold no memory, and it is nobody else's.
+        names: of its parameters, in the order in which they will be lent.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        self.model = model
+        self._places = [(model.get_submodule(path)._parameters, key) for path, _, key in map(_split, names)]
+        self._own = [parameters[key] for parameters, key in self._places]
+
+    def __call__(self, lent: Iterable[Tensor], *inputs: Tensor) -> Tensor:
+        """The model's output on these parameters."""
+        try:
+            for (parameters, key), tensor in zip(self._places, lent, strict=True):
+                parameters[key] = tensor  # type: ignore[assignment]
+            return self.model(*inputs)
+        finally:
+            for (parameters, key), own in zip(self._places, self._own, strict=True):
+                parameters[key] = own
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    return name.rpartition(".")
 
 
 def give(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -169,7 +169,7 @@ def test_what_cannot_be_resumed_says_why(finished_job: RunJob, change: str, tmp_
     process.communicate()
     if change == "data":
         (corpus / "3.txt").write_text("another text")
-        expected = "task.data: the corpus the job began with"
+        expected = "task.data: the data the job began with"
     else:
         (runs / job_id).rename(tmp_path / "moved")
         expected = "its run folder with device.json"
