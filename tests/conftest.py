@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -43,7 +44,13 @@ def frontier_command(*arguments: object, environment: Mapping[str, str] | None =
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **(environment or {})},
+        preexec_fn=_hear_interrupts,
     )
+
+
+def _hear_interrupts() -> None:
+    """A shell lets what it runs in the background ignore Ctrl-C, and so do their children, unless told otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
