@@ -6,10 +6,10 @@ python benchmarks/latency_validation.py --space tiny-lm --phase prefill --count 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
+
+from provenance import provenance
 
 from frontier.latency_models import (
     PHASES,
@@ -45,8 +45,7 @@ def main() -> None:
     shape = ModelShape(options.vocab_size, options.context)
     workloads = [Workload(phase, options.batch, options.seq_len) for phase in options.phase or PHASES]
     hardware = describe_device(options.threads)
-    print(f"machine   {hardware['cpu_model']}, {hardware['cores']} cores, {hardware['capability']}")
-    print(f"versions  torch {hardware['torch']}, {hardware['platform']}, commit {commit()}")
+    print(provenance(options.threads))
     print(f"workload  {space.name}, batch {options.batch}, {options.seq_len} tokens, {options.threads} thread(s)")
 
     started = time.perf_counter()
@@ -76,18 +75,6 @@ def main() -> None:
             f" {covered / options.count:8.0%} {fitted.kernel_factor:7.3f} {fitted.launch_ms * 1e3:6.2f} us"
             f" {fitted.fixed_ms:6.3f} ms"
         )
-
-
-def commit() -> str:
-    """The commit this was run at, or why it is not known."""
-    folder = Path(__file__).resolve().parent
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
-    return answer.stdout.strip()
 
 
 if __name__ == "__main__":

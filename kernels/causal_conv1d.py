@@ -157,6 +157,12 @@ def causal_conv1d(x_BTC: Tensor, filter_CK: Tensor) -> Tensor:
     )
 
 
+def causal_conv1d_step(x_BC: Tensor, filter_CK: Tensor, recent_BKC: Tensor) -> tuple[Tensor, Tensor]:
+    """One token: its output (B, C), and the last K - 1 inputs, oldest first, with this one among them."""
+    seen_BKC = torch.cat((recent_BKC, x_BC.unsqueeze(1)), dim=1)
+    return (seen_BKC * filter_CK.T).sum(dim=1), seen_BKC[:, 1:]
+
+
 def _check(x_BTC: Tensor, filter_CK: Tensor) -> None:
     if x_BTC.ndim != 3 or filter_CK.ndim != 2 or x_BTC.shape[2] != filter_CK.shape[0]:
         raise ValueError(

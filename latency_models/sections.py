@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..search_space import Architecture, Block, Dense, SearchSpace, Spec
+from ..search_space import Architecture, Block, Dense, SearchSpace, Spec, kind_of
 from ..search_space.layout import StageChoices
 
 SLOTS = ("token_mixer", "channel_mixer")
@@ -46,16 +46,16 @@ def members(architecture: Architecture) -> Iterator[Member]:
     """The sections of an architecture in running order."""
     widths = architecture.widths
     yield Member("embed", Setting("embed", widths[0]))
-    ends = _stage_starts(architecture)
+    stages = _stages_of_blocks(architecture)
     for index, block in enumerate(architecture.blocks):
-        stage = ends[index]
-        if index and stage != ends[index - 1]:
+        stage = stages[index]
+        if index and stage != stages[index - 1]:
             reduction = Setting("reduction", widths[index], stage, in_width=widths[index - 1])
             yield Member(f"reductions.{stage - 1}", reduction)
         for slot in SLOTS:
             setting = half(slot, block, widths[index], stage, architecture.residual, architecture.hidden)
             yield Member(f"blocks.{index}.{slot}", setting, block)
-    yield Member("head", Setting("head", widths[-1], ends[-1]))
+    yield Member("head", Setting("head", widths[-1], stages[-1]))
 
 
 def half(slot: str, block: Block, width: int, stage: int, residual: str, hidden: Spec) -> Setting:
@@ -112,16 +112,12 @@ def representative_blocks(space: SearchSpace) -> Iterator[tuple[str, Block]]:
     for slot, other in (SLOTS, SLOTS[::-1]):
         for index, spec in enumerate(specs[slot]):
             partner = specs[other][index % len(specs[other])]
-            if _is_none(spec) and _is_none(partner):
-                partner = next(candidate for candidate in specs[other] if not _is_none(candidate))
+            if kind_of(spec) == kind_of(partner) == "none":
+                partner = next(candidate for candidate in specs[other] if kind_of(candidate) != "none")
             yield slot, Block(**{slot: spec, other: partner})  # type: ignore[arg-type]
 
 
-def _is_none(spec: Spec) -> bool:
-    return getattr(spec, "kind") == "none"  # noqa: B009 - every operator's spec has a kind, the base has not
-
-
-def _stage_starts(architecture: Architecture) -> list[int]:
+def _stages_of_blocks(architecture: Architecture) -> list[int]:
     """The stage of every block."""
     depths = [stage.depth for stage in architecture.stages] or [architecture.depth]
     return [stage for stage, depth in enumerate(depths) for _ in range(depth)]

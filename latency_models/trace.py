@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ..search_space import Architecture, Block, SearchSpace
+from ..search_space import Architecture, Block, SearchSpace, kind_of
 from ..supernet import BlockModule, ImageShape, LanguageModel, Shape
 from ..supernet.image_classifier import Head, SpatialReduction, Stem
 from ..supernet.weightless import Unfilled
@@ -90,9 +90,8 @@ class Tracer:
         return self._sections[key]
 
     def _trace_block(self, setting: Setting, block: Block, workload: Workload) -> dict[str, Section]:
-        context = None if isinstance(self.shape, ImageShape) else self.shape.context
         with Unfilled():
-            module = BlockModule.build(block, setting.width, context, setting.residual, setting.hidden)
+            module = BlockModule.build(block, setting.width, self.shape.context, setting.residual, setting.hidden)
         x = self._stream(setting.width, setting.stage, workload)
         state = cached = module.init_state(workload.batch) if "decode" in self.shape.phases else {}
         held = 0
@@ -126,7 +125,7 @@ class Tracer:
         module, run = end_of(setting, shape)
         takes_stream = name != "embed"
         before = (setting.in_width or setting.width, setting.stage - (name == "reduction"))
-        x = self._stream(*before, workload) if takes_stream else shape.example(workload.batch, _tokens(workload))
+        x = self._stream(*before, workload) if takes_stream else shape.example(workload.batch, workload.tokens)
         recorder = self._recorder(name, workload) if takes_stream else Recorder(name)
         recorder.hold(x)
         with recorder:
@@ -139,18 +138,19 @@ class Tracer:
         if isinstance(self.shape, ImageShape):
             side = self.shape.grid_of(stage)
             return torch.empty((workload.batch, side, side, width))
-        tokens = _tokens(workload)
-        return torch.empty((workload.batch, *(() if tokens is None else (tokens,)), width))
+        tokens = () if workload.tokens is None else (workload.tokens,)
+        return torch.empty((workload.batch, *tokens, width))
 
     def _stream_bytes(self, setting: Setting, workload: Workload) -> int:
         with torch.device("meta"):
             stream = self._stream(setting.width, setting.stage, workload)
-        return stream.numel() * stream.element_size() if setting.spec and getattr(setting.spec, "kind") != "none" else 0  # noqa: B009
+        half = setting.spec is not None and kind_of(setting.spec) != "none"
+        return stream.numel() * stream.element_size() if half else 0
 
     def _recorder(self, layer: str, workload: Workload) -> Recorder:
         """A recorder that counts the model's input, which its caller holds all the while."""
         recorder = Recorder(layer)
-        recorder.hold(self.shape.example(workload.batch, _tokens(workload)))
+        recorder.hold(self.shape.example(workload.batch, workload.tokens))
         return recorder
 
 
@@ -184,11 +184,6 @@ def space_calls(
             for layer_call in tracer.section(option.setting, option.block, workload).calls:
                 uses[layer_call.call] = uses.get(layer_call.call, 0.0) + option.uses
     return tuple(sorted(uses, key=lambda call: (-uses[call], call.key)))
-
-
-def _tokens(workload: Workload) -> int | None:
-    """How many tokens are read at once; None when it is one per sequence."""
-    return workload.seq_len if workload.phase == "prefill" else None
 
 
 def _grown_bytes(before: Any, after: Any) -> int:

@@ -106,7 +106,7 @@ def _runner(architecture: Architecture, shape: Shape, workload: Workload, device
     """A function that runs the workload once and returns its milliseconds."""
     with torch.device(device):
         model: Any = build_model(architecture, shape).eval()
-        ids = shape.example(workload.batch, workload.seq_len if workload.phase == "prefill" else None)
+        ids = shape.example(workload.batch, workload.tokens)
         state: list[dict] = []
         if workload.phase == "decode":
             state = cached_state(model, workload.batch, workload.seq_len, ids)

@@ -37,6 +37,11 @@ class Workload:
     def _least_tokens(self) -> int:
         return 1 if self.phase == "prefill" else 0
 
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens are read at once; None when it is one per sequence."""
+        return self.seq_len if self.phase == "prefill" else None
+
     def check(self, shape: Shape) -> None:
         """Refuse a workload that does not fit the task. Decoding needs a place for the new token as well.
 

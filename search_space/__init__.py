@@ -21,6 +21,7 @@ from .operators import (
     SquaredReLU,
     SwiGLU,
 )
+from .operators.spec import kind_of
 from .space import SearchSpace, preset_names
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "Stage",
     "SwiGLU",
     "first_problem",
+    "kind_of",
     "preset_names",
 ]

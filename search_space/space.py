@@ -21,6 +21,7 @@ from .architecture import Architecture, Block, Stage
 from .layout import Layout, Place
 from .operators import CHANNEL_MIXERS, TOKEN_MIXERS, Spec
 from .operators.choices import Choose, OperatorChoices, Value
+from .operators.spec import kind_of
 from .pattern import Pattern, layers_of
 from .reading import (
     DENSE,
@@ -502,11 +503,6 @@ def _entries(operators: Operators, spec: Spec | None) -> list[float]:
         entries.append(float(active))
         entries += [_rank(getattr(spec, name), options) if active else 0.0 for name, options in choices.values]
     return entries
-
-
-def kind_of(spec: Spec) -> str:
-    """The kind of an operator's spec: every spec of the tables has one, the base has not."""
-    return str(getattr(spec, "kind"))  # noqa: B009
 
 
 def _operator_json(choices: OperatorChoices) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class ExpertLoad:
 
 def expert_load(supernet: Supernet, inputs: Tensor) -> ExpertLoad | None:
     """The load in a few of the largest subnets, always the same ones; None where none of them routes."""
+    if not supernet.routes:
+        return None
     routings: list[Routing] = []
     for seed in range(WATCHED_SUBNETS):
         model = supernet.extract(supernet.space.largest(Random(seed)))

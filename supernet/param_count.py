@@ -9,15 +9,15 @@ from functools import cached_property, lru_cache
 from random import Random
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..search_space import Architecture, Block, Nothing, SearchSpace, Spec
 from ..search_space.operators.choices import Value
 from .block import BlockModule
 from .parts import build_ends
-from .shapes import ImageShape, Shape
+from .shapes import Shape
 from .training_rules.strata import from_largest
+from .weightless import without_memory
 
 EXTREMES = 64
 
@@ -33,7 +33,7 @@ class ParamCounter:
 
     def __call__(self, architecture: Architecture) -> int:
         how = (architecture.residual, architecture.hidden)
-        widths = tuple(stage.width for stage in architecture.stages) or (architecture.width,)
+        widths, _ = self._space.sizes(architecture)
         return self._ends(widths) + sum(
             self._half("token_mixer", block.token_mixer, width, *how)
             + self._half("channel_mixer", block.channel_mixer, width, *how)
@@ -52,12 +52,11 @@ class ParamCounter:
             return 0
         halves: dict[str, Any] = {"token_mixer": Nothing(), "channel_mixer": Nothing(), slot: mixer}
         block = Block.model_construct(**halves)
-        context = None if isinstance(self._shape, ImageShape) else self._shape.context
-        with torch.device("meta"):
-            return _size(BlockModule.build(block, width, context, residual, hidden))
+        with without_memory():
+            return _size(BlockModule.build(block, width, self._shape.context, residual, hidden))
 
     def _count_ends(self, widths: tuple[int, ...]) -> int:
-        with torch.device("meta"):
+        with without_memory():
             return _size(build_ends(widths, self._shape))
 
 

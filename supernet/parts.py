@@ -130,7 +130,7 @@ def _full_block(
 ) -> Iterator[tuple[str, Sizes, Any]]:
     source = f"blocks.{place.slot}."
     yield source, {"width": width}, BlockModule(width, nn.Identity(), nn.Identity())
-    context = () if isinstance(shape, ImageShape) else (shape.context,)
+    context = () if shape.context is None else (shape.context,)
     for slot, mixers in (("token_mixer", space.token_mixers), ("channel_mixer", space.channel_mixers)):
         for choices in (choices for choices in space.hidden if choices.kind != "dense"):
             spec: Any = maximal(choices)

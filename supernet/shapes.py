@@ -37,6 +37,7 @@ class ImageShape:
     side: int
     num_classes: int
     patch: int = 1
+    context: ClassVar[None] = None  # blocks for images are built without one
     phases: ClassVar[tuple[str, ...]] = ("prefill",)
 
     @property

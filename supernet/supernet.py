@@ -18,7 +18,7 @@ from ..search_space import Architecture, Block, SearchSpace, Spec
 from .block import BlockModule
 from .parts import build_model, full_parts, model_around, parts
 from .routing import Router, Routing, balance_loss, watch_routers
-from .shapes import ImageShape, Shape, check_fits
+from .shapes import Shape, check_fits
 from .slicing import Sizes, Slice
 from .weightless import Borrower, give, without_memory
 
@@ -57,7 +57,7 @@ class Supernet:
         self.full: dict[str, Sizes] = {
             f"{prefix}{name}": sizes for prefix, sizes, module in described for name, _ in module.named_parameters()
         }
-        self._routes = any(isinstance(part, Router) for _, _, module in described for part in module.modules())
+        self.routes = any(isinstance(part, Router) for _, _, module in described for part in module.modules())
         self.shared: dict[str, Tensor] = dict(shared) if shared is not None else _seeded_tensors(space, shape, seed)
         assert self.shared.keys() == self.full.keys(), "the tensors belong to another space"
         self._skeleton = lru_cache(CACHED_SKELETONS)(self._build_skeleton)
@@ -95,7 +95,7 @@ class Supernet:
             leaves = [cut.read(self.shared[source]).detach().requires_grad_() for _, source, cut in plan]
         borrower = self._borrower(architecture)
         watching: AbstractContextManager[list[Routing]] = nullcontext([])
-        if self._routes:
+        if self.routes:
             watching = watch_routers(borrower.model)
         with watching as routings:
             logits = borrower(leaves, inputs)
@@ -162,9 +162,8 @@ class Supernet:
     def _build_block_skeleton(self, slot: int, block: Block, width: int, residual: str, hidden: Spec) -> BlockModule:
         # The slot is part of the key because one model may hold equal blocks twice, each with its own weights.
         del slot
-        context = None if isinstance(self.shape, ImageShape) else self.shape.context
         with without_memory():
-            return BlockModule.build(block, width, context, residual, hidden)
+            return BlockModule.build(block, width, self.shape.context, residual, hidden)
 
 
 def _seeded_tensors(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:

@@ -23,3 +23,8 @@ class Spec(BaseModel):
         Raises:
             ValueError: starting with the field, then the rule and the value.
         """
+
+
+def kind_of(spec: Spec) -> str:
+    """The kind of an operator's spec: every spec of the tables has one, the base has not."""
+    return str(getattr(spec, "kind"))  # noqa: B009

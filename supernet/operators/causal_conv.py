@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels.causal_conv1d import causal_conv1d
+from ...kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
 from ...search_space.operators import CausalConv
 
 
@@ -38,6 +38,5 @@ class CausalConvModule(nn.Module):
         return {"recent": torch.zeros(shape, dtype=self.filter_CK.dtype, device=self.filter_CK.device)}
 
     def step(self, x_BD: Tensor, state: dict) -> tuple[Tensor, dict]:
-        seen_BKC = torch.cat((state["recent"], self.up(x_BD).unsqueeze(1)), dim=1)
-        y_BC = (seen_BKC * self.filter_CK.T).sum(dim=1)
-        return self.down(F.silu(y_BC)), {"recent": seen_BKC[:, 1:]}
+        y_BC, recent_BKC = causal_conv1d_step(self.up(x_BD), self.filter_CK, state["recent"])
+        return self.down(F.silu(y_BC)), {"recent": recent_BKC}

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...kernels.causal_conv1d import causal_conv1d
+from ...kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
 from ...kernels.linear_attention_chunk import linear_attention_chunk, linear_attention_step
 from ...search_space.operators import Mamba2
 
@@ -82,13 +82,13 @@ class Mamba2Module(nn.Module):
         }
 
     def step(self, x_BD: Tensor, state: dict) -> tuple[Tensor, dict]:
-        seen_BKC = torch.cat((state["recent"], self.projected(x_BD).unsqueeze(1)), dim=1)
-        v_BHP, k_BHN, q_BHN = self.by_head(F.silu((seen_BKC * self.filter().T).sum(dim=1)))
+        mixed_BC, recent_BKC = causal_conv1d_step(self.projected(x_BD), self.filter(), state["recent"])
+        v_BHP, k_BHN, q_BHN = self.by_head(F.silu(mixed_BC))
         time_step_BH = self.time_steps(x_BD)
         y_BHP, state_BHNP = linear_attention_step(
             q_BHN, k_BHN, v_BHP * time_step_BH.unsqueeze(-1), -self.log_rate_H.exp() * time_step_BH, state["state"]
         )
-        return self.finish(y_BHP, v_BHP, self.gate(x_BD)), {"recent": seen_BKC[:, 1:], "state": state_BHNP}
+        return self.finish(y_BHP, v_BHP, self.gate(x_BD)), {"recent": recent_BKC, "state": state_BHNP}
 
     def projected(self, x: Tensor) -> Tensor:
         """(..., D) to the (..., C) inputs of the filters: value, key, query."""

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+import torch
 
 from frontier.latency_models import DeviceProfile, KernelCall, Measurement, Workload, space_calls, timing
-from frontier.search_space import SearchSpace
-from frontier.supernet import ModelShape
+from frontier.latency_models.decode_state import cached_state, storage_bytes
+from frontier.latency_models.recorder import Recorder
+from frontier.search_space import Architecture, SearchSpace
+from frontier.supernet import ModelShape, Shape, build_model
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +82,21 @@ def profile(
     rng = Random(0)
     measured = tuple(lawful(call) for call in calls if rng.random() < 7 / 8)
     return DeviceProfile("lawful", {"threads": 1}, measured, composition)
+
+
+def real_run(architecture: Architecture, shape: Shape, workload: Workload) -> tuple[Recorder, torch.nn.Module, int]:
+    """Run the whole model for real under the recorder; also the bytes of state alive when it starts."""
+    model, held, state = build_model(architecture, shape), 0, None
+    example = shape.example(workload.batch, workload.tokens)
+    text = isinstance(shape, ModelShape)
+    inputs = torch.randint_like(example, shape.vocab_size) if text else torch.rand_like(example)
+    with torch.no_grad():
+        if workload.phase == "decode":
+            state = cached_state(model, workload.batch, workload.seq_len, inputs)
+            held = storage_bytes(state)
+        recorder = Recorder("all")
+        recorder.hold(inputs)
+        with recorder:
+            out = model(inputs) if state is None else model.step(inputs, state)
+        del out
+    return recorder, model, held

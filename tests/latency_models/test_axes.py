@@ -7,15 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
-import torch
 
 from frontier.errors import InputError
 from frontier.latency_models import Tracer, Workload, space_calls
-from frontier.latency_models.decode_state import cached_state, storage_bytes
 from frontier.latency_models.least import least_size
-from frontier.latency_models.recorder import Recorder
 from frontier.search_space import Architecture, SearchSpace
-from frontier.supernet import ImageShape, ModelShape, Shape, build_model
+from frontier.supernet import ImageShape, ModelShape, Shape
+
+from .conftest import real_run
 
 TEXT = ModelShape(vocab_size=63, context=40)
 IMAGE = ImageShape(channels=2, side=9, num_classes=5)
@@ -66,21 +65,6 @@ def case(request: pytest.FixtureRequest) -> Case:
 def workloads(shape: Shape) -> list[Workload]:
     sizes = {"prefill": IMAGE.most_tokens("prefill") if shape is IMAGE else 21, "decode": 21}
     return [Workload(phase, 2, sizes[phase]) for phase in shape.phases]
-
-
-def real_run(architecture: Architecture, shape: Shape, workload: Workload) -> tuple[Recorder, torch.nn.Module, int]:
-    model, held, state = build_model(architecture, shape), 0, None
-    inputs = shape.example(workload.batch, workload.seq_len if workload.phase == "prefill" else None)
-    with torch.no_grad():
-        if workload.phase == "decode":
-            state = cached_state(model, workload.batch, workload.seq_len, inputs)
-            held = storage_bytes(state)
-        recorder = Recorder("all")
-        recorder.hold(inputs)
-        with recorder:
-            out = model(inputs) if state is None else model.step(inputs, state)
-        del out
-    return recorder, model, held
 
 
 def test_traced_is_dispatched(case: Case) -> None:

@@ -10,29 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from frontier.errors import InputError
 from frontier.latency_models import LayerCall, Tracer, Workload, space_calls
-from frontier.latency_models.decode_state import cached_state, rewind, state_bytes, storage_bytes
+from frontier.latency_models.decode_state import cached_state, rewind, state_bytes
 from frontier.latency_models.recorder import EXTRA_FLOPS, Recorder
-from frontier.search_space import Architecture, SearchSpace
+from frontier.search_space import SearchSpace
 from frontier.supernet import LanguageModel, ModelShape
 
-
-def real_run(architecture: Architecture, shape: ModelShape, workload: Workload) -> tuple[Recorder, LanguageModel, int]:
-    """Run the whole model for real under the recorder; also the bytes of state alive when it starts."""
-    model = LanguageModel.build(architecture, shape)
-    tokens = (workload.seq_len,) if workload.phase == "prefill" else ()
-    ids = torch.randint(0, shape.vocab_size, (workload.batch, *tokens))
-    held = 0
-    with torch.no_grad():
-        state = None
-        if workload.phase == "decode":
-            state = cached_state(model, workload.batch, workload.seq_len, ids)
-            held = storage_bytes(state)
-        recorder = Recorder("all")
-        recorder.hold(ids)
-        with recorder:
-            out = model(ids) if state is None else model.step(ids, state)
-        del out
-    return recorder, model, held
+from .conftest import real_run
 
 
 def launched(calls: list[LayerCall]) -> list[tuple[str, str]]:
