@@ -16,8 +16,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30, help="random architectures")
     parser.add_argument("--steps", type=int, default=1400, help="updates of each supernet")
     parser.add_argument("--lone-steps", type=int, default=1400, help="updates of each model alone")
+    parser.add_argument("--again", action="store_true", help="train all alone with a second seed: what agrees best")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--cache", type=Path, default=Path("ranking-cache"), help="folder of finished trainings")
     parser.add_argument("--out", type=Path, help="a JSON file with every loss and every figure")
@@ -76,10 +78,15 @@ def main() -> None:
     print(f"{headline(shared)}, {parsed.workers} process(es) of 1 thread")
     print(f"alone     {len(architectures)} architectures, {parsed.lone_steps} steps each\n", flush=True)
 
-    alone, inherited = run_all(parsed.cache, parsed.workers, lone, shared, architectures, parsed.rules)
+    lone_settings = [lone, replace(lone, seed=lone.seed + 1)] if parsed.again else [lone]
+    (alone, *again), inherited = run_all(
+        parsed.cache, parsed.workers, lone_settings, shared, architectures, parsed.rules
+    )
     counter = ParamCounter(space, lone.task.shape)
     sizes = [counter(architecture) for architecture in architectures]
     rows = {"more parameters": agreement([-size for size in sizes], alone, sizes, parsed.seed)}
+    if again:
+        rows["alone, again"] = agreement(again[0], alone, sizes, parsed.seed)
     rows |= {
         rule: agreement(inherited[rule]["losses"], alone, sizes, parsed.seed) for rule in parsed.rules
     }  # fmt: skip
@@ -97,6 +104,7 @@ def main() -> None:
                     "architectures": [architecture.to_json() for architecture in architectures],
                     "param_count": sizes,
                     "alone_nats": alone,
+                    "alone_again_nats": again,
                     "inherited": inherited,
                     "agreement": {name: vars(found) for name, found in rows.items()},
                 },
@@ -118,9 +126,14 @@ def draw(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
 
 
 def run_all(
-    cache: Path, workers: int, lone: Setting, shared: Setting, architectures: list[Architecture], rules: Sequence[str]
-) -> tuple[list[float], dict[str, Any]]:
-    """Losses of the models alone, and per rule the inherited losses and seconds of training."""
+    cache: Path,
+    workers: int,
+    lone_settings: Sequence[Setting],
+    shared: Setting,
+    architectures: list[Architecture],
+    rules: Sequence[str],
+) -> tuple[list[list[float]], dict[str, Any]]:
+    """Losses of the models alone, per setting, and per rule the inherited losses and seconds of training."""
     cache.mkdir(parents=True, exist_ok=True)
     texts = [architecture.canonical for architecture in architectures]
     jobs: dict[str, tuple[Callable, tuple]] = {}
@@ -128,9 +141,10 @@ def run_all(
     for rule in rules:
         jobs[rule] = (inherited_losses, (shared, rule, texts))
         files[rule] = cache / f"{rule}-{key([shared.to_json(), SearchSpace.load(shared.space).to_json(), texts])}.json"
-    for architecture in architectures:
-        jobs[architecture.digest] = (loss_alone, (lone, architecture.canonical))
-        files[architecture.digest] = cache / f"alone-{architecture.digest}-{key(lone.to_json())}.json"
+    for lone, architecture in product(lone_settings, architectures):
+        name = f"alone-{architecture.digest}-{key(lone.to_json())}"
+        jobs[name] = (loss_alone, (lone, architecture.canonical))
+        files[name] = cache / f"{name}.json"
     missing = [name for name in jobs if not files[name].is_file()]
     tell(f"{len(jobs) - len(missing)} of {len(jobs)} trainings are in {cache}")
     started = time.perf_counter()
@@ -141,7 +155,10 @@ def run_all(
             keep(files[name], future.result())
             tell(f"{done} of {len(missing)} done after {time.perf_counter() - started:.0f} s: {name}")
     results = {name: json.loads(path.read_text()) for name, path in files.items()}
-    alone = [results[architecture.digest]["loss"] for architecture in architectures]
+    alone = [
+        [results[f"alone-{architecture.digest}-{key(lone.to_json())}"]["loss"] for architecture in architectures]
+        for lone in lone_settings
+    ]
     return alone, {rule: results[rule] for rule in rules}
 
 
@@ -187,7 +204,10 @@ def agreement(scores: Sequence[float], losses: Sequence[float], sizes: Sequence[
 
 
 def table(rows: dict[str, Agreement], seconds: dict[str, float]) -> str:
-    """One line per ranking, the order by parameters first: what a rule adds to it is what it is worth."""
+    """One line per ranking, the order by parameters first: what a rule adds to it is what it is worth.
+
+    No rule can agree with models alone much better than they do with themselves, which "alone, again" tells.
+    """
     lines = ["ranked by           tau   95 % interval   within 10 %   pairs    seconds"]
     for name, found in rows.items():
         spent = f"{seconds[name]:10.0f}" if name in seconds else f"{'':10}"

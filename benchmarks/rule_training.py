@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from frontier.evaluators.tasks import ImageClassificationConfig, LanguageModelConfig, Task
+from frontier.evaluators.training import BATCHES
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import Supernet, build_model
 from frontier.supernet.lone import train_alone
@@ -36,10 +36,9 @@ class Setting:
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "task": self.task.model_dump(mode="json")}
 
-    def batches(self, task: Task) -> Iterator[Batch]:
-        """The training batches, the same ones for every rule and every model alone."""
-        for step in range(self.options.steps):
-            yield task.train_batch(self.batch_size, self.seed * 1_000_003 + step)
+    def batch(self, task: Task, step: int, number: int = 0) -> Batch:
+        """A batch of one update; the first ones are the same for every rule and every model alone."""
+        return task.train_batch(self.batch_size, (self.seed * BATCHES + number) * 1_000_003 + step)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -89,8 +88,10 @@ def train_supernet(setting: Setting, rule: str, task: Task) -> Supernet:
     """A supernet of the setting's space, trained by a rule."""
     supernet = Supernet(SearchSpace.load(setting.space), task.shape, setting.seed)
     trainer = SupernetTrainer(supernet, setting.options)
-    for batch in setting.batches(task):
-        trainer.step(trainer.draw(RULES[rule], setting.seed, setting.random_subnets, batch), batch)
+    for step in range(setting.options.steps):
+        first = setting.batch(task, step)
+        plan = trainer.draw(RULES[rule], setting.seed, setting.random_subnets, first)
+        trainer.step(plan, [first, *(setting.batch(task, step, number) for number in range(1, plan.batches))])
     return supernet
 
 
@@ -98,7 +99,7 @@ def train_one_alone(setting: Setting, architecture: Architecture, task: Task) ->
     """A freshly initialised model, trained by itself."""
     torch.manual_seed(setting.seed)
     model = build_model(architecture, task.shape)
-    train_alone(model, setting.options, setting.batches(task))
+    train_alone(model, setting.options, (setting.batch(task, step) for step in range(setting.options.steps)))
     return model
 
 

@@ -31,6 +31,7 @@ from .tasks import TaskConfig, open_task
 
 WEIGHTS_FILE = "supernet.safetensors"
 RANKS = 4096
+BATCHES = 16
 WORKER_FAILURES = 3
 
 
@@ -116,14 +117,23 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         _save(trainer, rank)
     while trainer.step_index < plan.options.steps:
         step = trainer.step_index
-        batch = task.train_batch(plan.batch_size, (plan.seed * plan.options.steps + step) * RANKS + rank)
-        subnets = trainer.draw(RULES[plan.rule], plan.seed, plan.random_subnets, batch, reduce)
-        trainer.step(subnets, batch, reduce)
+        first = task.train_batch(plan.batch_size, batch_seed(plan, step, rank))
+        subnets = trainer.draw(RULES[plan.rule], plan.seed, plan.random_subnets, first, reduce)
+        more = [
+            task.train_batch(plan.batch_size, batch_seed(plan, step, rank, number))
+            for number in range(1, subnets.batches)
+        ]
+        trainer.step(subnets, [first, *more], reduce)
         last = trainer.step_index == plan.options.steps
         if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
             config["mailbox"].put.remote(_report(trainer, task.validation_batch(), time.monotonic() - started))
         if last or trainer.step_index % plan.checkpoint_every == 0:
             _save(trainer, rank)
+
+
+def batch_seed(plan: TrainingPlan, step: int, rank: int, number: int = 0) -> int:
+    """What a worker's batches of a step are drawn with; no two batches of one training have the same."""
+    return ((plan.seed * plan.options.steps + step) * BATCHES + number) * RANKS + rank
 
 
 def _report(trainer: SupernetTrainer, validation: tuple[Tensor, Tensor], seconds: float) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ..search_space import SearchSpace, first_problem
 Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
 Limited = Literal["latency_ms", "param_count", "peak_memory_bytes"]
 SamplerName = Literal["nsga2", "tpe", "random"]
-RuleName = Literal["uniform", "sandwich", "stratified", "progressive", "fair", "multi", "attentive"]
+RuleName = Literal["balanced", "uniform", "sandwich", "stratified", "progressive", "fair", "multi", "attentive"]
 
 TASK_PATHS = ("data", "tokenizer")
 
@@ -65,9 +65,9 @@ class TrainingConfig(_Part):
     warmup_steps: NonNegativeInt = Field(20, description="updates until the peak")
     weight_decay: NonNegativeFloat = Field(0.05, description="of matrices")
     base_width: NonNegativeInt = Field(0, description="learning rate of matrices times this / input width; 0: not so")
-    rule: RuleName = Field("sandwich", description=f"which subnets an update visits: {', '.join(get_args(RuleName))}")
-    random_subnets: NonNegativeInt = Field(1, description="subnets per update beside the largest and smallest")
-    loss_weights: tuple[PositiveFloat, ...] = Field((), description="of an update's subnets, in order; empty: alike")
+    rule: RuleName = Field("balanced", description=f"which subnets an update visits: {', '.join(get_args(RuleName))}")
+    random_subnets: NonNegativeInt = Field(3, description="subnets per update beside the largest and smallest")
+    loss_weights: tuple[PositiveFloat, ...] = Field((), description="of an update's groups, in order; empty: alike")
     width_power: float = Field(0.0, description="a subnet's loss also weighs its width to this power")
     balance_weight: NonNegativeFloat = Field(0.01, description="of the losses that spread tokens over experts")
     distill_weight: float = Field(0.0, ge=0.0, le=1.0, description="share of the largest subnet's predictions")

@@ -25,8 +25,8 @@ class TrainerOptions:
             in the first `distill_warmup` of the steps (a share), nor while the teacher's running loss is at or above
             `distill_below_nats`: an untrained teacher holds its pupils at the level of letter frequencies. From then
             on their share rises linearly over `distill_ramp` of the steps (a share).
-        loss_weights: of a step's subnets in the order of their plan, the last one standing for all that follow; empty
-            weighs them alike. Only their ratios matter.
+        loss_weights: of a step's groups of subnets in the order of their plan, the last one standing for all that
+            follow; empty weighs them alike. Only their ratios matter.
         width_power: a subnet's loss also weighs (its width / the largest width) to this power.
         balance_weight: of the balance losses of routers, averaged over a model's routers.
     """

@@ -32,7 +32,7 @@ def keep(tensors: list[Tensor]) -> None:
 
 
 class SupernetTrainer:
-    """AdamW over the shared tensors, one `step` per batch, a linear warm-up and a cosine down to a tenth."""
+    """AdamW over the shared tensors, one `step` per update, a linear warm-up and a cosine down to a tenth."""
 
     def __init__(self, supernet: Supernet, options: TrainerOptions) -> None:
         self.supernet = supernet
@@ -46,6 +46,7 @@ class SupernetTrainer:
         """What a rule makes of the next step; it depends on the weights and the batch only where the rule says so.
 
         Args:
+            batch: the first of the step's batches.
             reduce: averages tensors in place over data-parallel workers, who thereby agree on what they draw.
         """
         step = Step(
@@ -54,28 +55,29 @@ class SupernetTrainer:
             index=self.step_index,
             total=self.options.steps,
             random_subnets=random_subnets,
+            examples=len(batch[0]),
             param_count=self._param_count,
             loss_of=lambda architecture: self._loss_of(architecture, batch, reduce),
         )
         return rule(step)
 
-    def step(self, plan: Plan, batch: Batch, reduce: Reduce = keep) -> list[float]:
+    def step(self, plan: Plan, batches: Sequence[Batch], reduce: Reduce = keep) -> list[float]:
         """One update from the weighted mean loss of a plan's subnets.
 
         Args:
+            batches: as many as the plan says.
             reduce: averages the gradients in place over data-parallel workers.
 
         Returns:
             The hard-label loss of each subnet on what this worker gave it, in nats per example.
 
         Raises:
-            ValueError: a batch is to be split among more subnets than it has examples.
+            ValueError: a batch is to be shared by more subnets than it has examples.
         """
-        shares = self._shares(plan, batch)
         distill_weight = self._distill_weight() if plan.first_teaches else 0.0
         losses: list[float] = []
         teacher: Tensor | None = None
-        for architecture, (inputs, targets), share in zip(plan.subnets, _parts(plan, batch), shares, strict=True):
+        for architecture, (inputs, targets), share in self._passes(plan, batches):
             loss_of = mixed_loss(targets, teacher, distill_weight, share)
             found = self.supernet.backward(architecture, inputs, loss_of, share * self.options.balance_weight)
             losses.append((found.loss / share if teacher is None else cross_entropy(found.logits, targets)).item())
@@ -123,21 +125,23 @@ class SupernetTrainer:
             reduce([loss])
         return loss.item()
 
-    def _shares(self, plan: Plan, batch: Batch) -> list[float]:
-        """What each subnet's mean loss weighs in the step; together 1."""
-        examples = len(batch[0])
-        if plan.split_batch and examples < len(plan.subnets):
-            raise ValueError(f"batch: at least as many examples as subnets, {len(plan.subnets)}; got {examples}")
+    def _passes(self, plan: Plan, batches: Sequence[Batch]) -> list[tuple[Architecture, Batch, float]]:
+        """Every subnet, what it trains on, and what its mean loss weighs in the step; the weights add up to 1."""
         widest = max(self.supernet.space.width)
-        named = self.options.loss_weights or (1.0,)
-        weights = [
-            named[min(position, len(named) - 1)] * (architecture.width / widest) ** self.options.width_power
-            for position, architecture in enumerate(plan.subnets)
-        ]
-        if plan.split_batch:
-            count = len(plan.subnets)
-            weights = [weight * len(range(part, examples, count)) for part, weight in enumerate(weights)]
-        return [weight / sum(weights) for weight in weights]
+        group_weights = self.options.loss_weights or (1.0,)
+        passes = []
+        for position, group in enumerate(plan.groups):
+            inputs, targets = batches[group.batch]
+            count, examples = len(group.subnets), len(inputs)
+            if examples < count:
+                raise ValueError(f"batch: at least as many examples as subnets that share it, {count}; got {examples}")
+            group_weight = group_weights[min(position, len(group_weights) - 1)]
+            for part, architecture in enumerate(group.subnets):
+                mine = inputs[part::count], targets[part::count]
+                width_weight = (architecture.width / widest) ** self.options.width_power
+                passes.append((architecture, mine, group_weight * width_weight * len(mine[0]) / examples))
+        total = sum(weight for _, _, weight in passes)
+        return [(architecture, part, weight / total) for architecture, part, weight in passes]
 
     def _distill_weight(self) -> float:
         options = self.options
@@ -152,15 +156,6 @@ class SupernetTrainer:
         reduce([tensor.grad for tensor in touched if tensor.grad is not None])
         update(self.optimizer, touched, self.options, self.step_index)
         self.step_index += 1
-
-
-def _parts(plan: Plan, batch: Batch) -> Sequence[Batch]:
-    """What each subnet of a plan trains on."""
-    count = len(plan.subnets)
-    if not plan.split_batch:
-        return [batch] * count
-    inputs, targets = batch
-    return [(inputs[part::count], targets[part::count]) for part in range(count)]
 
 
 def load_shared(supernet: Supernet, tensors: Mapping[str, Tensor]) -> None:

@@ -61,29 +61,18 @@ def test_the_gap_is_told_for_every_rule_asked_for(options: list[str]) -> None:
 
 def test_a_ranking_goes_on_from_its_cache(options: list[str], tmp_path: Path) -> None:
     out, cache = tmp_path / "ranking.json", ["--cache", str(tmp_path / "cache"), "--workers", "1"]
-    asked = [
-        *options,
-        *cache,
-        "--count",
-        "5",
-        "--steps",
-        "3",
-        "--lone-steps",
-        "3",
-        "--rules",
-        "fair",
-        "--out",
-        str(out),
-    ]
+    counts = ["--count", "5", "--steps", "3", "--lone-steps", "3", "--again"]
+    asked = [*options, *cache, *counts, "--rules", "fair", "--out", str(out)]
     first, told = run("ranking.py", *asked)
-    assert "0 of 6 trainings are in" in told
+    assert "0 of 11 trainings are in" in told
     kept = sorted((tmp_path / "cache").iterdir())
     kept[0].unlink()
     second, told = run("ranking.py", *asked)
-    assert "5 of 6 trainings are in" in told
+    assert "10 of 11 trainings are in" in told
     assert [line[:50] for line in second.splitlines()] == [line[:50] for line in first.splitlines()]
     found = json.loads(out.read_text())
     assert len(set(found["alone_nats"])) == len(found["inherited"]["fair"]["losses"]) == 5
+    assert len(set(found["alone_again_nats"][0] + found["alone_nats"])) == 10
 
 
 def test_agreement_knows_equal_opposite_and_near(ranking: ModuleType) -> None:

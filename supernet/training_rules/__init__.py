@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from .attentive import attentive
+from .balanced import balanced
 from .fair import fair
 from .multi import multi
 from .progressive import progressive
-from .rule import ParamCount, Plan, Rule, Step
+from .rule import Group, ParamCount, Plan, Rule, Step, on_one_batch
 from .sandwich import sandwich
 from .stratified import stratified
 from .uniform import uniform
 
 RULES: dict[str, Rule] = {
+    "balanced": balanced,
     "uniform": uniform,
     "sandwich": sandwich,
     "stratified": stratified,
@@ -21,4 +23,4 @@ RULES: dict[str, Rule] = {
     "attentive": attentive,
 }
 
-__all__ = ["RULES", "ParamCount", "Plan", "Rule", "Step"]
+__all__ = ["RULES", "Group", "ParamCount", "Plan", "Rule", "Step", "on_one_batch"]

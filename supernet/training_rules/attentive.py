@@ -6,7 +6,7 @@ Source: AttentiveNAS, arXiv 2011.09011, with parameters in place of FLOPs and th
 from __future__ import annotations
 
 from ...search_space import Architecture
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 from .strata import draw_in_stratum, stratum_of
 
 CANDIDATES = 3
@@ -21,7 +21,7 @@ def attentive(step: Step, candidates: int = CANDIDATES) -> Plan:
     space, rng = step.space, step.rng
     largest, smallest = space.largest(rng), space.smallest(rng)
     others = (_best(step, candidates) for _ in range(step.random_subnets))
-    return Plan((largest, smallest, *others), first_teaches=True)
+    return on_one_batch((largest, smallest, *others), first_teaches=True)
 
 
 def _best(step: Step, candidates: int) -> Architecture:

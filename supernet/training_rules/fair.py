@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from ...search_space.operators.choices import Value
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 
 
 def fair(step: Step) -> Plan:
@@ -16,7 +16,7 @@ def fair(step: Step) -> Plan:
     up to one update, so that no option is trained on weights that another has just moved.
     """
     deal = dealer(step.rng)
-    return Plan(tuple(step.space.build(deal) for _ in range(step.random_subnets + 2)))
+    return on_one_batch(step.space.build(deal) for _ in range(step.random_subnets + 2))
 
 
 def dealer(rng: Random) -> Callable[[str, tuple[Value, ...]], Value]:

@@ -6,12 +6,10 @@ the largest size; here each part runs through its own slices, so that a small su
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .fair import fair
-from .rule import Plan, Step
+from .rule import Group, Plan, Step
 
 
 def multi(step: Step) -> Plan:
     """`random_subnets` + 2 subnets on hard labels that share one batch, every option of a choice equally often."""
-    return replace(fair(step), split_batch=True)
+    return Plan((Group(fair(step).subnets),))

@@ -7,7 +7,7 @@ number of options that are open, the warm-up of ViT-ResNAS, min(1 + floor(e (C -
 from __future__ import annotations
 
 from ...search_space.operators.choices import Value
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 from .strata import from_largest
 
 WIDENING_SHARE = 0.5
@@ -22,13 +22,13 @@ def progressive(step: Step) -> Plan:
     space, rng = step.space, step.rng
     largest = space.largest(rng)
     if all(len(open_options(step, name, options)) == 1 for name, options in _sizes(step)):
-        return Plan((largest,), first_teaches=True)
+        return on_one_batch([largest], first_teaches=True)
     smallest = space.build(lambda name, options: _pick_smallest(step, name, options))
     others = [
         space.build(lambda name, options: rng.choice(open_options(step, name, options)))
         for _ in range(step.random_subnets)
     ]
-    return Plan(tuple(dict.fromkeys((largest, smallest, *others))), first_teaches=True)
+    return on_one_batch(dict.fromkeys((largest, smallest, *others)), first_teaches=True)
 
 
 def open_options(step: Step, name: str, options: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -6,7 +6,7 @@ subnets however often a run was interrupted before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -28,7 +28,8 @@ class Step:
     """One update of the shared weights that is about to be taken.
 
     `random_subnets` is how many subnets are drawn beside the largest and the smallest; a rule that singles out neither
-    draws two more. `loss_of` is a subnet's loss on this step's batch, taken without gradients.
+    draws two more. `examples` are those of a batch; `loss_of` is a subnet's loss on the first batch, taken
+    without gradients.
     """
 
     space: SearchSpace
@@ -36,22 +37,51 @@ class Step:
     index: int
     total: int
     random_subnets: int
+    examples: int
     param_count: ParamCount
     loss_of: Callable[[Architecture], float]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The subnets of one update.
+class Group:
+    """Subnets that share one batch: subnet i of n trains on every n-th example from the i-th on.
 
-    With `first_teaches` the first one's predictions may enter the loss of the others. With `split_batch` subnet i of
-    n trains on every n-th example from the i-th on, so that all of them cost as much as one; else each trains on the
-    whole batch.
+    So a group costs about what its largest subnet on the whole batch would. `batch` says which of the update's batches
+    it is; groups of one number see the same examples.
     """
 
     subnets: tuple[Architecture, ...]
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The subnets of one update, in groups whose losses weigh alike unless the trainer's options say otherwise.
+
+    With `first_teaches` the first subnet's predictions may enter the loss of the others, so that every group is then
+    one subnet on the one batch.
+    """
+
+    groups: tuple[Group, ...]
     first_teaches: bool = False
-    split_batch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first_teaches and any(len(group.subnets) > 1 or group.batch for group in self.groups):
+            raise ValueError("a subnet teaches only those that see all of its examples")
+
+    @property
+    def subnets(self) -> tuple[Architecture, ...]:
+        return tuple(subnet for group in self.groups for subnet in group.subnets)
+
+    @property
+    def batches(self) -> int:
+        """How many batches the update needs."""
+        return 1 + max(group.batch for group in self.groups)
+
+
+def on_one_batch(subnets: Iterable[Architecture], first_teaches: bool = False) -> Plan:
+    """A plan in which every subnet trains on the whole of the same batch."""
+    return Plan(tuple(Group((subnet,)) for subnet in subnets), first_teaches)
 
 
 Rule = Callable[[Step], Plan]

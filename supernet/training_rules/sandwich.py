@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 
 
 def sandwich(step: Step) -> Plan:
@@ -14,4 +14,4 @@ def sandwich(step: Step) -> Plan:
     space, rng = step.space, step.rng
     largest, smallest = space.largest(rng), space.smallest(rng)
     others = (space.sample(rng) for _ in range(step.random_subnets))
-    return Plan((largest, smallest, *others), first_teaches=True)
+    return on_one_batch((largest, smallest, *others), first_teaches=True)

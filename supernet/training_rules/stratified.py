@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 from .strata import STRATA, draw_in_stratum
 
 
@@ -13,4 +13,4 @@ def stratified(step: Step) -> Plan:
     """
     count = step.random_subnets + 2
     strata = [(step.index + position * STRATA // count) % STRATA for position in range(count)]
-    return Plan(tuple(draw_in_stratum(step, stratum) for stratum in strata))
+    return on_one_batch(draw_in_stratum(step, stratum) for stratum in strata)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .rule import Plan, Step
+from .rule import Plan, Step, on_one_batch
 
 
 def uniform(step: Step) -> Plan:
     """One random subnet, trained on hard labels."""
-    return Plan((step.space.sample(step.rng),))
+    return on_one_batch([step.space.sample(step.rng)])

@@ -13,7 +13,7 @@ import torch
 from frontier.evaluators.finalists import Finalist, FinalistPlan, fine_tune
 from frontier.evaluators.scoring import Score, ScoringPool
 from frontier.evaluators.tasks import LanguageModelConfig, open_task
-from frontier.evaluators.training import RANKS, TrainingPlan, TrainingReport, load_supernet, train_supernet
+from frontier.evaluators.training import TrainingPlan, TrainingReport, batch_seed, load_supernet, train_supernet
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import LanguageModel, Supernet
 from frontier.supernet.checkpoint import load_tensors
@@ -28,7 +28,7 @@ SPACE = SearchSpace.parse(
         "width": [16, 24],
         "depth": [1, 2],
         "token_mixers": [{"kind": "causal_conv", "channels": [8, 16], "kernel_size": [2, 3]}],
-        "channel_mixers": [{"kind": "swiglu", "inner": [8, 16]}],
+        "channel_mixers": [{"kind": "swiglu", "inner": [8, 16]}, {"kind": "gelu_mlp", "inner": [8, 16]}],
     }
 )
 TASK = LanguageModelConfig(context=24, validation_windows=12)
@@ -43,7 +43,7 @@ def plan(run_dir: Path, workers: int, rule: str = "sandwich") -> TrainingPlan:
         options=OPTIONS,
         batch_size=3,
         rule=rule,
-        random_subnets=1,
+        random_subnets=2,
         workers=workers,
         threads=1,
         use_gpu=False,
@@ -59,14 +59,21 @@ def trained_here(workers: int, rule: str) -> Supernet:
     task = open_task(TASK)
     trainer = SupernetTrainer(Supernet(SPACE, task.shape, seed=4), OPTIONS)
     for step in range(OPTIONS.steps):
-        batches = [task.train_batch(3, (4 * OPTIONS.steps + step) * RANKS + rank) for rank in range(workers)]
-        inputs_BT, targets_BT = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        batch = (inputs_BT, targets_BT)
-        trainer.step(trainer.draw(RULES[rule], 4, 1, batch), batch)
+        own = [
+            [task.train_batch(3, batch_seed(plan(Path(), workers), step, rank, number)) for rank in range(workers)]
+            for number in range(2)
+        ]
+        together = [
+            (torch.cat([inputs_BT for inputs_BT, _ in parts]), torch.cat([targets_BT for _, targets_BT in parts]))
+            for parts in own
+        ]
+        # What a rule asks of the batch it asks of all workers; how many examples there are, of each.
+        asked = together[0] if rule == "attentive" else own[0][0]
+        trainer.step(trainer.draw(RULES[rule], 4, 2, asked), together)
     return trainer.supernet
 
 
-@pytest.mark.parametrize(("workers", "rule"), [(1, "sandwich"), (2, "sandwich"), (2, "attentive")])
+@pytest.mark.parametrize(("workers", "rule"), [(1, "sandwich"), (2, "sandwich"), (2, "attentive"), (2, "balanced")])
 def test_workers_train_as_one_on_their_batches_together(workers: int, rule: str, tmp_path: Path) -> None:
     reports: list[TrainingReport] = []
     path = train_supernet(plan(tmp_path, workers, rule), reports.append)

@@ -58,7 +58,7 @@ def test_the_balance_loss_moves_routers_in_the_supernet_and_alone() -> None:
             return [tensor.detach() for name, tensor in model.named_parameters() if "router" in name]
         trainer = SupernetTrainer(supernet, options)
         for _ in range(4):
-            trainer.step(trainer.draw(RULES["sandwich"], 0, 0, data), data)
+            trainer.step(trainer.draw(RULES["sandwich"], 0, 0, data), [data])
         return [tensor.detach() for name, tensor in supernet.shared.items() if "router" in name]
 
     for alone in (False, True):

@@ -9,7 +9,7 @@ from frontier.supernet import ModelShape, Supernet
 from frontier.supernet.lone import train_alone, updates
 from frontier.supernet.optimizer import TrainerOptions
 from frontier.supernet.trainer import Batch, SupernetTrainer
-from frontier.supernet.training_rules import Plan
+from frontier.supernet.training_rules import on_one_batch
 
 SPACE = SearchSpace.load("tiny-lm")
 SHAPE = ModelShape(vocab_size=17, context=8)
@@ -27,7 +27,7 @@ def test_the_largest_alone_takes_the_steps_it_takes_as_the_only_subnet() -> None
     model = supernet.extract(largest)
     alone = train_alone(model, OPTIONS, data)
     trainer = SupernetTrainer(supernet, OPTIONS)
-    inside = [trainer.step(Plan((largest,)), batch)[0] for batch in data]
+    inside = [trainer.step(on_one_batch([largest]), [batch])[0] for batch in data]
     torch.testing.assert_close(torch.tensor(alone), torch.tensor(inside), rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(model(data[0][0]), supernet(largest, data[0][0]), rtol=1e-3, atol=1e-4)

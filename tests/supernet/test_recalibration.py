@@ -27,7 +27,7 @@ def batch(seed: int) -> Batch:
 def supernet() -> Supernet:
     trainer = SupernetTrainer(Supernet(SPACE, SHAPE), TrainerOptions(steps=25, learning_rate=5e-3, warmup_steps=3))
     for step in range(25):
-        trainer.step(trainer.draw(RULES["sandwich"], 0, 1, batch(step)), batch(step))
+        trainer.step(trainer.draw(RULES["sandwich"], 0, 1, batch(step)), [batch(step)])
     return trainer.supernet
 
 

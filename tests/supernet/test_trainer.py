@@ -15,7 +15,7 @@ from frontier.supernet import ModelShape, Supernet
 from frontier.supernet.checkpoint import load_tensors, save_tensors
 from frontier.supernet.optimizer import TrainerOptions, adamw, learning_rate
 from frontier.supernet.trainer import Batch, SupernetTrainer, cross_entropy
-from frontier.supernet.training_rules import RULES, Plan
+from frontier.supernet.training_rules import RULES, Group, Plan, on_one_batch
 
 SPACE = SearchSpace.load("tiny-lm")
 SHAPE = ModelShape(vocab_size=17, context=8)
@@ -31,8 +31,10 @@ def batch(seed: int = 0) -> Batch:
 
 def trained(steps: int, trainer: SupernetTrainer, rule: str = "sandwich") -> SupernetTrainer:
     for _ in range(steps):
-        data = batch(trainer.step_index)
-        trainer.step(trainer.draw(RULES[rule], 0, 1, data), data)
+        first = batch(trainer.step_index)
+        plan = trainer.draw(RULES[rule], 0, 1, first)
+        more = [batch(1000 * number + trainer.step_index) for number in range(1, plan.batches)]
+        trainer.step(plan, [first, *more])
     return trainer
 
 
@@ -45,7 +47,7 @@ def subnets(count: int) -> tuple[Architecture, ...]:
     return tuple(SPACE.sample(rng) for _ in range(count))
 
 
-def taken(plan: Plan, data: Batch, options: TrainerOptions = OPTIONS) -> list[torch.Tensor]:
+def taken(plan: Plan, *data: Batch, options: TrainerOptions = OPTIONS) -> list[torch.Tensor]:
     """The gradients that a fresh trainer's step hands to its optimiser, before they are clipped."""
     found: list[torch.Tensor] = []
     fresh(options).step(plan, data, reduce=lambda tensors: found.extend(tensor.clone() for tensor in tensors))
@@ -72,7 +74,7 @@ def assert_close(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> None:
 
 def test_a_step_takes_the_mean_over_its_subnets() -> None:
     chosen = subnets(3)
-    assert_close(taken(Plan(chosen), batch()), expected([(1 / 3, subnet, batch()) for subnet in chosen]))
+    assert_close(taken(on_one_batch(chosen), batch()), expected([(1 / 3, subnet, batch()) for subnet in chosen]))
 
 
 def test_loss_weights_and_widths_weigh_the_subnets() -> None:
@@ -80,7 +82,7 @@ def test_loss_weights_and_widths_weigh_the_subnets() -> None:
     options = TrainerOptions(30, 5e-3, 3, loss_weights=(4.0, 1.0), width_power=2.0)
     weights = [4.0, *((subnet.width / 128) ** 2 for subnet in chosen[1:])]
     wanted = [(weight / sum(weights), subnet, batch()) for weight, subnet in zip(weights, chosen, strict=True)]
-    assert_close(taken(Plan(chosen), batch(), options), expected(wanted))
+    assert_close(taken(on_one_batch(chosen), batch(), options=options), expected(wanted))
 
 
 def test_a_split_batch_gives_every_example_to_one_subnet() -> None:
@@ -91,12 +93,35 @@ def test_a_split_batch_gives_every_example_to_one_subnet() -> None:
         (inputs_BT[[2]], targets_BT[[2]]),
     ]
     wanted = [(len(part[0]) / 4, subnet, part) for subnet, part in zip(chosen, parts, strict=True)]
-    assert_close(taken(Plan(chosen, split_batch=True), batch()), expected(wanted))
+    assert_close(taken(Plan((Group(chosen),)), batch()), expected(wanted))
+
+
+def test_groups_weigh_alike_whatever_their_batches_and_numbers() -> None:
+    chosen, (first, second) = subnets(4), (batch(0), batch(1))
+    plan = Plan((Group(chosen[:1], batch=1), Group(chosen[1:2]), Group(chosen[2:], batch=1)))
+    even, odd = (tuple(tokens[part::2] for tokens in second) for part in range(2))
+    wanted = [
+        (1 / 3, chosen[0], second),
+        (1 / 3, chosen[1], first),
+        (1 / 6, chosen[2], even),
+        (1 / 6, chosen[3], odd),
+    ]
+    assert_close(taken(plan, first, second), expected(wanted))
+    options = TrainerOptions(30, 5e-3, 3, loss_weights=(4.0, 1.0))
+    weighed = [(4 / 6, *wanted[0][1:]), (1 / 6, *wanted[1][1:]), (1 / 12, *wanted[2][1:]), (1 / 12, *wanted[3][1:])]
+    assert_close(taken(plan, first, second, options=options), expected(weighed))
+
+
+def test_a_teacher_and_its_pupils_see_the_same_examples() -> None:
+    with pytest.raises(ValueError, match="teaches only those that see all of its examples"):
+        Plan((Group(subnets(1)), Group(subnets(2))), first_teaches=True)
+    with pytest.raises(ValueError, match="teaches only those that see all of its examples"):
+        Plan((Group(subnets(1)), Group(subnets(1), batch=1)), first_teaches=True)
 
 
 def test_a_batch_too_small_to_split_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least as many examples as subnets, 5; got 4"):
-        fresh().step(Plan(subnets(5), split_batch=True), batch())
+    with pytest.raises(ValueError, match="at least as many examples as subnets that share it, 5; got 4"):
+        fresh().step(Plan((Group(subnets(5)),)), [batch()])
 
 
 def test_images_and_texts_share_the_objective() -> None:
@@ -135,9 +160,9 @@ def test_workers_agree_on_what_attentive_draws() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_lowers_the_loss_of_large_and_small(rule: str) -> None:
     trainer = fresh()
-    ends = Plan((SPACE.largest(), SPACE.smallest()))
-    before = trainer.step(ends, batch())
-    after = trained(28, trainer, rule).step(ends, batch())
+    ends = on_one_batch((SPACE.largest(), SPACE.smallest()))
+    before = trainer.step(ends, [batch()])
+    after = trained(28, trainer, rule).step(ends, [batch()])
     assert after[0] < 0.8 * before[0]
     assert after[1] < 0.95 * before[1]
 
@@ -192,7 +217,7 @@ def test_a_step_reports_hard_losses_whatever_it_trains_on() -> None:
     chosen = subnets(3)
     inputs_BT, targets_BT = batch()
     expected = [cross_entropy(trainer.supernet(subnet, inputs_BT), targets_BT).item() for subnet in chosen]
-    assert trainer.step(Plan(chosen, first_teaches=True), batch()) == pytest.approx(expected, rel=1e-5)
+    assert trainer.step(on_one_batch(chosen, first_teaches=True), [batch()]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_workers_averages_are_used() -> None:
@@ -202,7 +227,7 @@ def test_workers_averages_are_used() -> None:
 
     trainer = fresh(TrainerOptions(30, 5e-3, 3, weight_decay=0.0))
     before = {name: tensor.detach().clone() for name, tensor in trainer.supernet.shared.items()}
-    trainer.step(Plan((SPACE.largest(),)), batch(), reduce=zero)
+    trainer.step(on_one_batch([SPACE.largest()]), [batch()], reduce=zero)
     assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.supernet.shared.items())
 
 

@@ -21,8 +21,9 @@ SPACE = SearchSpace.load("tiny-lm")
 SHAPE = ModelShape(vocab_size=17, context=8)
 COUNT = ParamCounter(SPACE, SHAPE)
 TOTAL = 60
+EXAMPLES = 8
 TEACHING = ("sandwich", "progressive", "attentive")
-SUBNETS = {"uniform": 1, "sandwich": 4, "stratified": 4, "fair": 4, "multi": 4, "attentive": 4}
+SUBNETS = {"balanced": 19, "uniform": 1, "sandwich": 4, "stratified": 4, "fair": 4, "multi": 4, "attentive": 4}
 
 
 def by_digest(architecture: Architecture) -> float:
@@ -32,7 +33,7 @@ def by_digest(architecture: Architecture) -> float:
 
 def step(index: int = 0, seed: int = 0, random_subnets: int = 2) -> Step:
     rng = Random(f"subnets:{seed}:{index}")
-    return Step(SPACE, rng, index, TOTAL, random_subnets, COUNT, by_digest)
+    return Step(SPACE, rng, index, TOTAL, random_subnets, EXAMPLES, COUNT, by_digest)
 
 
 @pytest.fixture(params=RULES)
@@ -75,13 +76,16 @@ def test_who_teaches_is_the_largest_and_comes_first(name: str) -> None:
             assert (first.width, first.depth) == (max(SPACE.width), max(SPACE.depth))
 
 
-def test_only_one_rule_splits_the_batch(name: str) -> None:
-    assert RULES[name](step()).split_batch == (name == "multi")
+def test_two_rules_split_batches_and_one_asks_for_more_than_one(name: str) -> None:
+    plan = RULES[name](step())
+    assert any(len(group.subnets) > 1 for group in plan.groups) == (name in ("multi", "balanced"))
+    assert plan.batches == (2 if name == "balanced" else 1)
 
 
 def test_a_rule_goes_without_random_subnets(name: str) -> None:
     plan = RULES[name](step(TOTAL - 1, random_subnets=0))
-    assert 1 <= len(plan.subnets) <= 2
+    full_size = 16 if name == "balanced" else 0
+    assert 1 <= len(plan.subnets) - full_size <= 2
 
 
 def test_a_sandwich_is_largest_smallest_and_random() -> None:
@@ -90,6 +94,51 @@ def test_a_sandwich_is_largest_smallest_and_random() -> None:
         assert (largest.width, largest.depth) == (max(SPACE.width), max(SPACE.depth))
         assert (smallest.width, smallest.depth) == (min(SPACE.width), min(SPACE.depth))
         assert len(others) == 2
+
+
+def test_balanced_shows_full_size_subnets_as_many_batches_as_a_layer_has_kinds() -> None:
+    largest = SPACE.largest()
+    for seed in range(5):
+        *full_size, small = RULES["balanced"](step(seed=seed, random_subnets=3)).groups
+        assert [group.batch for group in full_size] == [0, 1]
+        for subnet in (subnet for group in full_size for subnet in group.subnets):
+            assert (subnet.width, subnet.depth) == (largest.width, largest.depth)
+            assert all(block.token_mixer in _kinds_of("token_mixers", "largest") for block in subnet.blocks)
+            assert all(block.channel_mixer in _kinds_of("channel_mixers", "largest") for block in subnet.blocks)
+        assert (small.subnets[0].width, small.subnets[0].depth) == (min(SPACE.width), min(SPACE.depth))
+        assert all(block.token_mixer in _kinds_of("token_mixers", "smallest") for block in small.subnets[0].blocks)
+        assert (small.batch, len(small.subnets)) == (0, 4)
+
+
+def _kinds_of(slot: str, size: str) -> list[object]:
+    return [getattr(choices, size) for choices in getattr(SPACE, slot)]
+
+
+def test_balanced_never_shares_a_batch_among_more_subnets_than_it_has_examples() -> None:
+    groups = RULES["balanced"](replace(step(random_subnets=5), examples=3)).groups
+    assert [len(group.subnets) for group in groups] == [3, 3, 3]
+
+
+def test_balanced_draws_how_often_before_where() -> None:
+    """With uniform shares of two kinds all six layers agree in 2 of 7 subnets; independent layers do so in 1 of 32."""
+    plans = [RULES["balanced"](step(seed=seed)) for seed in range(60)]
+    full_size = [subnet for plan in plans for group in plan.groups[:-1] for subnet in group.subnets]
+    attention = Counter(sum(block.token_mixer.kind == "attention" for block in subnet.blocks) for subnet in full_size)
+    assert sorted(attention) == list(range(7))
+    for count in range(7):
+        assert attention[count] / len(full_size) == pytest.approx(1 / 7, abs=0.04)
+
+
+def test_balanced_has_one_batch_where_layers_have_no_choice_of_kind() -> None:
+    raw = SPACE.to_json()
+    raw |= {"token_mixers": raw["token_mixers"][:1], "channel_mixers": raw["channel_mixers"][:1]}
+    groups = RULES["balanced"](replace(step(), space=SearchSpace.parse(raw))).groups
+    assert [group.batch for group in groups] == [0, 0]
+
+
+def test_balanced_asks_for_at_most_four_batches() -> None:
+    space = SearchSpace.load("everything-lm")
+    assert RULES["balanced"](replace(step(), space=space)).batches == 4
 
 
 @pytest.mark.parametrize("subnets", [1, 3, 7])
