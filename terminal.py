@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 STAGES = {
+    "trace": "finding kernels",
     "profile": "measuring kernels",
     "train": "training the supernet",
     "search": "searching",

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
 from ..errors import InputError
 
 OBJECT_STORE_BYTES = 512 * 2**20
 FOLDER_PREFIX = "frontier-ray-"
 
-# Ray's own names. The first three: no reports home, no cluster started behind our back by a call that comes after the
-# end of ours, and a cluster on Linux that keeps to the loopback address, as it does on other systems.
+# Ray's own names. The first two: no reports home, and no cluster started behind our back by a call that comes after the
+# end of ours. The third has a cluster on Linux keep to the loopback address, as it does on other systems; Ray reads it
+# when it is imported, which is true of the processes it starts and too late in this one (see `_on_loopback`).
 LOCAL_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_AUTO_CONNECT": "0",
@@ -58,7 +60,7 @@ def ray_cluster(cpus: int, address: str | None = None) -> Iterator[None]:
     # Ray puts sockets here, and the path of a socket holds 107 characters: a short folder of the system's, not ours.
     folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
     try:
-        with _terminate_as_before():
+        with _terminate_as_before(), _on_loopback():
             ray.init(
                 address="local",
                 num_cpus=cpus,
@@ -81,6 +83,17 @@ def _terminate_as_before() -> Iterator[None]:
     yield
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Have a cluster that is started in this block listen on 127.0.0.1 alone."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _remove_abandoned_folders() -> None:

@@ -57,7 +57,8 @@ def profile_device(
             f"device.name: {device.name!r} was measured with {key} = {stored.hardware.get(key)!r}, here it is "
             f"{hardware.get(key)!r}; choose another name"
         )
-    calls = space_calls(space, shape, workloads)
+    reporter.stage("trace", 0)
+    calls = space_calls(space, shape, workloads, lambda done, total: reporter.progress(done, total, "parts of models"))
     composition = dict(stored.composition) if stored else {}
     ledger.save_device(device.name, hardware, composition)
     missing = [call for call in calls if call.key not in known]

@@ -5,7 +5,7 @@ B batch, T tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -170,19 +170,26 @@ def end_of(setting: Setting, shape: Shape) -> tuple[tuple[nn.Module, ...], Calla
 
 
 def space_calls(
-    space: SearchSpace, shape: Shape, workloads: tuple[Workload, ...] | list[Workload]
+    space: SearchSpace,
+    shape: Shape,
+    workloads: Sequence[Workload],
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[KernelCall, ...]:
     """Every distinct call the space can launch, those that an architecture drawn at random launches most often first.
+
+    `on_progress` gets the number of sections traced and their total.
 
     Raises:
         InputError: a workload does not fit the task.
     """
     tracer = Tracer(shape)
     uses: dict[KernelCall, float] = {}
-    for workload in workloads:
-        for option in options(space):
-            for layer_call in tracer.section(option.setting, option.block, workload).calls:
-                uses[layer_call.call] = uses.get(layer_call.call, 0.0) + option.uses
+    wanted = [(workload, option) for workload in workloads for option in options(space)]
+    for done, (workload, option) in enumerate(wanted, 1):
+        for layer_call in tracer.section(option.setting, option.block, workload).calls:
+            uses[layer_call.call] = uses.get(layer_call.call, 0.0) + option.uses
+        if on_progress:
+            on_progress(done, len(wanted))
     return tuple(sorted(uses, key=lambda call: (-uses[call], call.key)))
 
 

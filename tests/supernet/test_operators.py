@@ -89,6 +89,12 @@ def architectures(supernet: Supernet) -> list[Architecture]:
     return list(dict.fromkeys(chosen))
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same inputs whatever tests ran before."""
+    torch.manual_seed(0)
+
+
 def inputs(supernet: Supernet, batch: int = 2) -> torch.Tensor:
     shape = supernet.shape
     if isinstance(shape, ImageShape):
@@ -160,13 +166,19 @@ def test_decoding_step_by_step_is_prefill(supernet: Supernet) -> None:
     for architecture in architectures(supernet):
         model, ids_BT = supernet.extract(architecture), inputs(supernet)
         prefill = model(ids_BT)
-        difference = (decode(model, ids_BT)[0] - prefill).abs().max() / prefill.abs().max()
-        assert difference < 1e-5, architecture.canonical
+        largest = prefill.abs().max()
+        difference = (decode(model, ids_BT)[0] - prefill).abs().max() / largest
+        if difference >= 1e-5:
+            # A norm of something near zero makes rounding large, in prefill as much as here.
+            rounding = (model.double()(ids_BT) - prefill).abs().max() / largest
+            assert difference < 2 * rounding, architecture.canonical
+            assert difference < 1e-4, architecture.canonical
 
 
 def test_gradients_reach_every_active_weight_and_no_other(supernet: Supernet) -> None:
     for architecture in architectures(supernet):
-        supernet(architecture, inputs(supernet, batch=4)).square().sum().backward()
+        # So many examples that every expert is chosen by some token.
+        supernet(architecture, inputs(supernet, batch=16)).square().sum().backward()
         active = {source: torch.zeros_like(supernet.shared[source]) for _, source, _ in supernet._plan(architecture)}
         for _, source, cut in supernet._plan(architecture):
             cut.add_to(active[source], torch.ones(cut.folded))
