@@ -142,7 +142,7 @@ def run_all(
         jobs[rule] = (inherited_losses, (shared, rule, texts))
         files[rule] = cache / f"{rule}-{key([shared.to_json(), SearchSpace.load(shared.space).to_json(), texts])}.json"
     for lone, architecture in product(lone_settings, architectures):
-        name = f"alone-{architecture.digest}-{key(lone.to_json())}"
+        name = name_alone(lone, architecture)
         jobs[name] = (loss_alone, (lone, architecture.canonical))
         files[name] = cache / f"{name}.json"
     missing = [name for name in jobs if not files[name].is_file()]
@@ -156,10 +156,14 @@ def run_all(
             tell(f"{done} of {len(missing)} done after {time.perf_counter() - started:.0f} s: {name}")
     results = {name: json.loads(path.read_text()) for name, path in files.items()}
     alone = [
-        [results[f"alone-{architecture.digest}-{key(lone.to_json())}"]["loss"] for architecture in architectures]
-        for lone in lone_settings
+        [results[name_alone(lone, architecture)]["loss"] for architecture in architectures] for lone in lone_settings
     ]
     return alone, {rule: results[rule] for rule in rules}
+
+
+def name_alone(setting: Setting, architecture: Architecture) -> str:
+    """What a training alone goes by in the cache."""
+    return f"alone-{architecture.digest}-{key(setting.to_json())}"
 
 
 @lru_cache(1)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from frontier.evaluators.tasks import ImageClassificationConfig, LanguageModelConfig, Task
-from frontier.evaluators.training import BATCHES
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import Supernet, build_model
 from frontier.supernet.lone import train_alone
 from frontier.supernet.optimizer import TrainerOptions
 from frontier.supernet.trainer import Batch, SupernetTrainer, cross_entropy
-from frontier.supernet.training_rules import RULES
+from frontier.supernet.training_rules import MOST_BATCHES, RULES
 
 DEFAULTS = TrainerOptions(steps=1, learning_rate=0.005, warmup_steps=20, distill_below_nats=2.2)
 NOT_SET_BY_NAME = ("steps", "loss_weights")
@@ -38,7 +38,7 @@ class Setting:
 
     def batch(self, task: Task, step: int, number: int = 0) -> Batch:
         """A batch of one update; the first ones are the same for every rule and every model alone."""
-        return task.train_batch(self.batch_size, (self.seed * BATCHES + number) * 1_000_003 + step)
+        return task.train_batch(self.batch_size, (self.seed * MOST_BATCHES + number) * 1_000_003 + step)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +89,7 @@ def train_supernet(setting: Setting, rule: str, task: Task) -> Supernet:
     supernet = Supernet(SearchSpace.load(setting.space), task.shape, setting.seed)
     trainer = SupernetTrainer(supernet, setting.options)
     for step in range(setting.options.steps):
-        first = setting.batch(task, step)
-        plan = trainer.draw(RULES[rule], setting.seed, setting.random_subnets, first)
-        trainer.step(plan, [first, *(setting.batch(task, step, number) for number in range(1, plan.batches))])
+        trainer.follow(RULES[rule], setting.seed, setting.random_subnets, partial(setting.batch, task, step))
     return supernet
 
 

@@ -24,14 +24,13 @@ from ..supernet import Shape, Supernet
 from ..supernet.checkpoint import load_tensors, save_tensors
 from ..supernet.expert_load import ExpertLoad, expert_load
 from ..supernet.optimizer import TrainerOptions
-from ..supernet.trainer import SupernetTrainer, cross_entropy, keep
-from ..supernet.training_rules import RULES
+from ..supernet.trainer import Batch, SupernetTrainer, cross_entropy, keep
+from ..supernet.training_rules import MOST_BATCHES, RULES
 from .progress import Mailbox, run_while_reading
 from .tasks import TaskConfig, open_task
 
 WEIGHTS_FILE = "supernet.safetensors"
 RANKS = 4096
-BATCHES = 16
 WORKER_FAILURES = 3
 
 
@@ -117,13 +116,11 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         _save(trainer, rank)
     while trainer.step_index < plan.options.steps:
         step = trainer.step_index
-        first = task.train_batch(plan.batch_size, batch_seed(plan, step, rank))
-        subnets = trainer.draw(RULES[plan.rule], plan.seed, plan.random_subnets, first, reduce)
-        more = [
-            task.train_batch(plan.batch_size, batch_seed(plan, step, rank, number))
-            for number in range(1, subnets.batches)
-        ]
-        trainer.step(subnets, [first, *more], reduce)
+
+        def batch_of(number: int, step: int = step) -> Batch:
+            return task.train_batch(plan.batch_size, batch_seed(plan.seed, plan.options.steps, step, rank, number))
+
+        trainer.follow(RULES[plan.rule], plan.seed, plan.random_subnets, batch_of, reduce)
         last = trainer.step_index == plan.options.steps
         if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
             config["mailbox"].put.remote(_report(trainer, task.validation_batch(), time.monotonic() - started))
@@ -131,9 +128,9 @@ def _train_on_worker(config: dict[str, Any]) -> None:
             _save(trainer, rank)
 
 
-def batch_seed(plan: TrainingPlan, step: int, rank: int, number: int = 0) -> int:
-    """What a worker's batches of a step are drawn with; no two batches of one training have the same."""
-    return ((plan.seed * plan.options.steps + step) * BATCHES + number) * RANKS + rank
+def batch_seed(seed: int, steps: int, step: int, rank: int = 0, number: int = 0) -> int:
+    """What a worker's batch of a step is drawn with. No two batches of one training of so many steps have the same."""
+    return ((seed * steps + step) * MOST_BATCHES + number) * RANKS + rank
 
 
 def _report(trainer: SupernetTrainer, validation: tuple[Tensor, Tensor], seconds: float) -> dict[str, Any]:

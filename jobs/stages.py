@@ -10,7 +10,7 @@ from ..db import CurvePoint, Job, Ledger
 from ..evaluators.cluster import ray_cluster
 from ..evaluators.scoring import ScoringPool
 from ..evaluators.tasks import Task
-from ..evaluators.training import BATCHES, RANKS, TrainingPlan, TrainingReport, load_supernet, train_supernet
+from ..evaluators.training import TrainingPlan, TrainingReport, batch_seed, load_supernet, train_supernet
 from ..latency_models import DeviceProfile, fit_predictor
 from ..search_space import SearchSpace
 from ..supernet import Supernet
@@ -165,10 +165,9 @@ def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> Traini
 
 def recalibration_batches(config: JobConfig, task: Task) -> list[Batch]:
     """Training batches that were drawn for no update of the supernet, the same ones for every subnet."""
-    first = (config.seed + 1) * config.training.steps * BATCHES * RANKS
-    return [
-        task.train_batch(config.training.batch_size, first + step) for step in range(config.search.recalibrate_steps)
-    ]
+    training = config.training
+    first = batch_seed(config.seed, training.steps, step=training.steps)
+    return [task.train_batch(training.batch_size, first + step) for step in range(config.search.recalibrate_steps)]
 
 
 def load_text(load: ExpertLoad) -> str:

@@ -42,6 +42,23 @@ class SupernetTrainer:
         self.taught_steps = 0
         self.optimizer = adamw(supernet.shared, options)
 
+    def follow(
+        self,
+        rule: Rule,
+        seed: int,
+        random_subnets: int,
+        batch_of: Callable[[int], Batch],
+        reduce: Reduce = keep,
+    ) -> list[float]:
+        """Draw what a rule makes of the next step and take it: see `draw` and `step`.
+
+        Args:
+            batch_of: the step's batch of a number, from 0 on; called once for each that is needed.
+        """
+        first = batch_of(0)
+        plan = self.draw(rule, seed, random_subnets, first, reduce)
+        return self.step(plan, [first, *map(batch_of, range(1, plan.batches))], reduce)
+
     def draw(self, rule: Rule, seed: int, random_subnets: int, batch: Batch, reduce: Reduce = keep) -> Plan:
         """What a rule makes of the next step; it depends on the weights and the batch only where the rule says so.
 

@@ -7,7 +7,7 @@ from .balanced import balanced
 from .fair import fair
 from .multi import multi
 from .progressive import progressive
-from .rule import Group, ParamCount, Plan, Rule, Step, on_one_batch
+from .rule import MOST_BATCHES, Group, ParamCount, Plan, Rule, Step, on_one_batch
 from .sandwich import sandwich
 from .stratified import stratified
 from .uniform import uniform
@@ -23,4 +23,4 @@ RULES: dict[str, Rule] = {
     "attentive": attentive,
 }
 
-__all__ = ["RULES", "Group", "ParamCount", "Plan", "Rule", "Step", "on_one_batch"]
+__all__ = ["MOST_BATCHES", "RULES", "Group", "ParamCount", "Plan", "Rule", "Step", "on_one_batch"]

@@ -16,7 +16,7 @@ from .rule import Group, Plan, Step
 from .strata import from_largest
 
 PARTS = 8
-MOST_BATCHES = 4
+FULL_SIZE_BATCHES = 4
 
 
 def balanced(step: Step) -> Plan:
@@ -29,7 +29,7 @@ def balanced(step: Step) -> Plan:
     parts = min(PARTS, step.examples)
     full_size = [
         Group(tuple(_blend(step, lambda sizes: sizes[0]) for _ in range(parts)), batch)
-        for batch in range(min(MOST_BATCHES, _kinds(step)))
+        for batch in range(min(FULL_SIZE_BATCHES, _kinds(step)))
     ]
     smallest = _blend(step, lambda sizes: sizes[-1])
     others = (_blend(step, step.rng.choice, may_leave_out=True) for _ in range(step.random_subnets))

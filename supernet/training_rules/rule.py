@@ -13,6 +13,9 @@ from typing import Protocol
 
 from ...search_space import Architecture, SearchSpace
 
+# Whoever draws batches numbers those of one update below this.
+MOST_BATCHES = 16
+
 
 class ParamCount(Protocol):
     """Counts parameters exactly; `range` is that of the space's smallest and largest architectures."""
@@ -28,8 +31,8 @@ class Step:
     """One update of the shared weights that is about to be taken.
 
     `random_subnets` is how many subnets are drawn beside the largest and the smallest; a rule that singles out neither
-    draws two more. `examples` are those of a batch; `loss_of` is a subnet's loss on the first batch, taken
-    without gradients.
+    draws two more. `examples` is how many a batch has, `loss_of` a subnet's loss on the first batch, taken without
+    gradients.
     """
 
     space: SearchSpace
@@ -68,6 +71,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.first_teaches and any(len(group.subnets) > 1 or group.batch for group in self.groups):
             raise ValueError("a subnet teaches only those that see all of its examples")
+        if self.batches > MOST_BATCHES:
+            raise ValueError(f"an update needs at most {MOST_BATCHES} batches; got {self.batches}")
 
     @property
     def subnets(self) -> tuple[Architecture, ...]:

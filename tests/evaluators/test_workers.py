@@ -61,7 +61,7 @@ def trained_here(workers: int, rule: str) -> Supernet:
     trainer = SupernetTrainer(Supernet(SPACE, task.shape, seed=4), OPTIONS)
     for step in range(OPTIONS.steps):
         own = [
-            [task.train_batch(3, batch_seed(plan(Path(), workers), step, rank, number)) for rank in range(workers)]
+            [task.train_batch(3, batch_seed(4, OPTIONS.steps, step, rank, number)) for rank in range(workers)]
             for number in range(2)
         ]
         together = [

@@ -31,10 +31,8 @@ def batch(seed: int = 0) -> Batch:
 
 def trained(steps: int, trainer: SupernetTrainer, rule: str = "sandwich") -> SupernetTrainer:
     for _ in range(steps):
-        first = batch(trainer.step_index)
-        plan = trainer.draw(RULES[rule], 0, 1, first)
-        more = [batch(1000 * number + trainer.step_index) for number in range(1, plan.batches)]
-        trainer.step(plan, [first, *more])
+        index = trainer.step_index
+        trainer.follow(RULES[rule], 0, 1, lambda number, index=index: batch(1000 * number + index))
     return trainer
 
 
@@ -117,6 +115,12 @@ def test_a_teacher_and_its_pupils_see_the_same_examples() -> None:
         Plan((Group(subnets(1)), Group(subnets(2))), first_teaches=True)
     with pytest.raises(ValueError, match="teaches only those that see all of its examples"):
         Plan((Group(subnets(1)), Group(subnets(1), batch=1)), first_teaches=True)
+
+
+def test_an_update_has_a_limit_of_batches() -> None:
+    assert Plan((Group(subnets(1), batch=15),)).batches == 16
+    with pytest.raises(ValueError, match="at most 16 batches; got 17"):
+        Plan((Group(subnets(1), batch=16),))
 
 
 def test_a_batch_too_small_to_split_is_refused() -> None:
