@@ -270,8 +270,31 @@ def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     if as_json:
         print_json(frame)
         return
-    columns = {"name": "device", "measurements": "kernel calls", "validations": "validations", "created_at": "created"}
+    columns = {
+        "name": "device", "measurements": "kernel calls", "table_rows": "table rows", "validations": "validations",
+        "created_at": "created",
+    }  # fmt: skip
     print_frame(frame, columns)
+
+
+@device_app.command("import")
+def device_import(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="kernel tables: Parquet or CSV")],
+    name: Annotated[str, typer.Option("--name", help="the new device's name")],
+    duplicates: Annotated[
+        str, typer.Option(help="calls measured more than once that disagree: refuse, drop, fastest or last")
+    ] = "refuse",
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Keep published kernel tables as a device that need not be at hand."""
+    from .jobs.kernel_tables import import_device
+    from .latency_models.tables.reader import read_import
+
+    read = read_import(files, duplicates)
+    with open_ledger(db) as ledger:
+        report = import_device(ledger, name, read)
+    print_json(vars(report)) if as_json else print_facts(report.facts())
 
 
 @device_app.command("validate")

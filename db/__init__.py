@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .ledger import Ledger
 from .opening import open_ledger, upgrade
-from .rows import CurvePoint, Device, DuplicateEvaluation, Evaluation, Job, KernelMeasurement, ValidationRow
+from .rows import (
+    CurvePoint,
+    Device,
+    DuplicateEvaluation,
+    Evaluation,
+    Job,
+    KernelMeasurement,
+    KernelTable,
+    ValidationRow,
+)
 
 __all__ = [
     "CurvePoint",
@@ -13,6 +22,7 @@ __all__ = [
     "Evaluation",
     "Job",
     "KernelMeasurement",
+    "KernelTable",
     "Ledger",
     "ValidationRow",
     "open_ledger",

@@ -87,7 +87,15 @@ DEVICES: Columns = {
     "name": TEXT,
     "hardware": JSON,
     "measurements": WHOLE,
+    "table_rows": WHOLE,
     "validations": WHOLE,
+    "created_at": TIME,
+}
+KERNEL_TABLES: Columns = {
+    "kind": TEXT,
+    "row_count": WHOLE,
+    "runtimes": JSON,
+    "sources": JSON,
     "created_at": TIME,
 }
 VALIDATIONS: Columns = {

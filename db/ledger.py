@@ -8,10 +8,11 @@ from typing import Self
 from .ledger_devices import DeviceLedger
 from .ledger_evaluations import EvaluationLedger
 from .ledger_jobs import JobLedger
+from .ledger_tables import TableLedger
 from .ledger_traces import TraceLedger
 
 
-class Ledger(JobLedger, EvaluationLedger, TraceLedger, DeviceLedger):
+class Ledger(JobLedger, EvaluationLedger, TraceLedger, DeviceLedger, TableLedger):
     """An open ledger, from `open_ledger`. Every method is one transaction; a context manager that closes it."""
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from . import frames
 from .columns import real
 from .rows import Device, KernelMeasurement, ValidationRow
-from .tables import DeviceRow, DeviceValidationRow, MeasurementRow
+from .tables import DeviceRow, DeviceValidationRow, KernelTableRow, MeasurementRow
 from .transactions import Transactions, replace
 
 _FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
@@ -39,10 +39,12 @@ class DeviceLedger(Transactions):
             return None if row is None else Device(row.name, row.hardware, row.composition, row.created_at)
 
     def devices(self) -> pd.DataFrame:
-        """Every device by name, with the number of its measurements and validations."""
+        """Every device by name, with the number of its measurements, rows of imported tables and validations."""
         measured = select(func.count()).where(MeasurementRow.device == DeviceRow.name).scalar_subquery()
+        rows_of_tables = func.coalesce(func.sum(KernelTableRow.row_count), 0)
+        imported = select(rows_of_tables).where(KernelTableRow.device == DeviceRow.name).scalar_subquery()
         validated = select(func.count()).where(DeviceValidationRow.device == DeviceRow.name).scalar_subquery()
-        query = select(DeviceRow.name, DeviceRow.hardware, measured, validated, DeviceRow.created_at)
+        query = select(DeviceRow.name, DeviceRow.hardware, measured, imported, validated, DeviceRow.created_at)
         with self._reading() as session:
             rows = session.execute(query.order_by(DeviceRow.name)).all()
         return frames.frame(frames.DEVICES, rows)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
+
 from .words import EVALUATION_STATES, FIDELITIES, SUBNETS
 
 
@@ -97,6 +99,18 @@ class KernelMeasurement:
     median_us: float
     spread_us: float
     count: int
+
+
+@dataclass(frozen=True, eq=False)
+class KernelTable:
+    """A published table of one kind of kernel: a row of `frame` per call, with `runtime` and `latency_us`.
+
+    `sources` say which files it was read from: the name, sha256 and number of rows of each.
+    """
+
+    kind: str
+    frame: pd.DataFrame
+    sources: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from importlib import resources
 
 from alembic import command
@@ -28,9 +29,21 @@ def alembic_config() -> Config:
 
 def head_revision() -> str:
     """The revision of this Frontier's tables."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    head = _scripts().get_current_head()
     assert head is not None, "the package ships no migration"
     return head
+
+
+def _scripts() -> ScriptDirectory:
+    folder = alembic_config().get_main_option("script_location")
+    assert folder is not None, "Alembic's settings name no migrations"
+    return _scripts_in(folder)
+
+
+@cache
+def _scripts_in(folder: str) -> ScriptDirectory:
+    """Read once: Alembic runs every migration's file to know it, and each opening asks several times."""
+    return ScriptDirectory(folder)
 
 
 def current_revision(connection: Connection, where: str) -> str | None:
@@ -47,7 +60,7 @@ def current_revision(connection: Connection, where: str) -> str | None:
                 f"database: not a Frontier ledger, it holds other tables ({tables[0]}, ...); got {where!r}"
             )
         return None
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    known = {script.revision for script in _scripts().walk_revisions()}
     if revision not in known:
         raise InputError(
             f"database: schema revision {revision} is newer than this Frontier knows (head {head_revision()}); "

@@ -252,6 +252,25 @@ class MeasurementRow(Base):
     count: Mapped[int]
 
 
+class KernelTableRow(Base):
+    """A published table of one kind of kernel on a device; `content` is a data frame as Parquet.
+
+    `model` is what was fitted to it, NULL until something is.
+    """
+
+    __tablename__ = "kernel_tables"
+    __table_args__ = tuple(not_negative("row_count"))
+
+    device: Mapped[str] = mapped_column(ForeignKey("devices.name"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    row_count: Mapped[int]
+    runtimes: Mapped[list[Any]]
+    sources: Mapped[list[Any]]
+    content: Mapped[bytes]
+    model: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class DeviceValidationRow(Base):
     """A check of a device's predictions against whole measured models."""
 

@@ -21,6 +21,7 @@ from frontier.db import Ledger, open_ledger
 
 BATCH = 5
 JOB = "5eed01"
+MOST_KILLS = 60
 LIMIT_SECONDS = 180  # of all tests here together, on a machine that has other work too
 
 
@@ -92,7 +93,9 @@ def check_front(ledger: Ledger) -> None:
 
 def test_kill_9_at_random_instants_loses_nothing(tmp_path: Path, writers: Writers) -> None:
     path, rng, kept, acknowledged = tmp_path / "frontier.db", Random(), 0, set[int]()
-    for _ in range(10):
+    for attempt in range(MOST_KILLS):
+        if attempt >= 10 and len(acknowledged) > 10:
+            break  # on a busy machine ten writers may all die before they wrote
         writers.start("write", str(path), str(kept))
         pid = writers.pid()
         time.sleep(rng.uniform(0.0, 0.25))

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -16,19 +17,20 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Inspector, inspect
 
-from frontier.db import Evaluation, open_ledger, schema, upgrade
+from frontier.db import Evaluation, KernelTable, open_ledger, schema, upgrade
 from frontier.db.sqlite import sqlite_engine
 from frontier.db.tables import Base
 from frontier.errors import InputError
 
 MakeEvaluation = Callable[..., Evaluation]
 
-SECOND = '''
-"""A second revision, for this test."""
+HEAD = "0002"
+NEXT = '''
+"""A further revision, for this test."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 def upgrade():
@@ -39,12 +41,12 @@ def upgrade():
 
 @pytest.fixture
 def newer_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Add a second revision to the package, as a later Frontier would have it."""
+    """Add a further revision to the package, as a later Frontier would have it."""
 
     def add(text: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(Path(schema.__file__).parent / "migrations", folder)
-        (folder / "versions" / "0002_second.py").write_text(text)
+        (folder / "versions" / "0003_next.py").write_text(text)
 
         def config() -> Config:
             config = Config()
@@ -78,7 +80,7 @@ def described(inspector: Inspector) -> dict[str, Any]:
 
 def test_a_fresh_upgrade_equals_the_models(tmp_path: Path) -> None:
     migrated, modelled = tmp_path / "migrated.db", tmp_path / "modelled.db"
-    assert upgrade(str(migrated)) == (None, "0001")
+    assert upgrade(str(migrated)) == (None, HEAD)
     modelled.touch()
     engines = [sqlite_engine(path, "rw") for path in (migrated, modelled)]
     try:
@@ -113,7 +115,7 @@ def test_down_and_up_again(tmp_path: Path) -> None:
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
     engine.dispose()
-    assert upgrade(str(path)) == (None, "0001")
+    assert upgrade(str(path)) == (None, HEAD)
     with open_ledger(str(path), create=False) as ledger:
         assert ledger.jobs().empty
 
@@ -122,7 +124,7 @@ def test_upgrading_what_is_up_to_date_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "frontier.db"
     open_ledger(str(path)).close()
     before = path.read_bytes()
-    assert upgrade(str(path)) == ("0001", "0001")
+    assert upgrade(str(path)) == (HEAD, HEAD)
     assert path.read_bytes() == before
 
 
@@ -133,16 +135,51 @@ def test_an_older_ledger_is_refused_until_upgraded_and_keeps_its_rows(
     with open_ledger(str(path)) as ledger:
         ledger.create_job(job_id="j", name="n", config={}, space={}, run_dir="r", objectives=["val_loss"])
         ledger.record("j", [evaluation("a", 1.0)])
-    newer_frontier(SECOND)
+    newer_frontier(NEXT)
     for read_only in (False, True):
-        with pytest.raises(InputError, match=r"schema revision 0001 is older .*head 0002") as refused:
+        with pytest.raises(InputError, match=r"schema revision 0002 is older .*head 0003") as refused:
             open_ledger(str(path), read_only=read_only)
         assert f"run: frontier db upgrade --db {path}" in str(refused.value)
-    assert upgrade(str(path)) == ("0001", "0002")
+    assert upgrade(str(path)) == (HEAD, "0003")
     with open_ledger(str(path)) as ledger:
         assert list(ledger.front("j")["digest"]) == ["a"]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT id, owner FROM jobs").fetchall() == [("j", None)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+FIRST_ROWS = (
+    "INSERT INTO devices VALUES ('mine', '{\"threads\": 1}', '{}', '2026-01-02 03:04:05')",
+    "INSERT INTO measurements VALUES ('mine', 'key', 'aten.mm.default', 'matmul', '{}', 6, 24, 1.5, 0.1, 9)",
+    "INSERT INTO jobs VALUES ('j', 'n', 'done', 'done', 1, 1, '{}', '{}', '[\"val_loss\"]', 'r', '{}', NULL, "
+    "'2026-01-02 03:04:05', '2026-01-02 03:04:05')",
+)
+
+
+def test_a_ledger_of_the_first_schema_gets_kernel_tables_and_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "frontier.db"
+    path.touch()
+    engine = sqlite_engine(path, "rw")
+    config = schema.alembic_config()
+    with engine.execution_options(writing=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in FIRST_ROWS:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    with pytest.raises(InputError, match=r"schema revision 0001 is older .*run: frontier db upgrade"):
+        open_ledger(str(path))
+    assert upgrade(str(path)) == ("0001", HEAD)
+    with open_ledger(str(path)) as ledger:
+        assert ledger.device("mine").hardware == {"threads": 1}
+        assert [row.median_us for row in ledger.measurements("mine")] == [1.5]
+        assert ledger.job("j").state == "done"
+        assert ledger.kernel_tables("mine").empty
+        assert list(ledger.devices()["table_rows"]) == [0]
+        table = pd.DataFrame({"m": [1], "runtime": ["r"], "latency_us": [2.5]})
+        ledger.import_device("theirs", {"device": "X"}, [KernelTable("gemm", table, [])])
+        assert list(ledger.devices()["table_rows"]) == [0, 1]
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
@@ -154,7 +191,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     if start == "old":
         open_ledger(str(path)).close()
     before = path.read_bytes() if path.exists() else None
-    newer_frontier(SECOND + "    raise RuntimeError('half way')\n")
+    newer_frontier(NEXT + "    raise RuntimeError('half way')\n")
     with pytest.raises(RuntimeError, match="half way"):
         upgrade(str(path)) if start == "old" else open_ledger(str(path))
     left = [other.name for other in tmp_path.iterdir() if other.name != "migrations"]
@@ -178,6 +215,9 @@ BAD_ROWS = {
         "INSERT INTO evaluations (job_id, seq, digest, fidelity, state, created_at) "
         "SELECT job_id, 99, digest, fidelity, state, created_at FROM evaluations WHERE digest = 'a'"
     ),
+    "table-of-no-device": "UPDATE kernel_tables SET device = 'zz'",
+    "negative-rows": "UPDATE kernel_tables SET row_count = -1",
+    "orphaned-tables": "DELETE FROM devices",
     "orphans": "DELETE FROM jobs",
 }
 
@@ -189,6 +229,8 @@ def test_the_database_itself_refuses(tmp_path: Path, evaluation: MakeEvaluation,
         ledger.create_job(job_id="j", name="n", config={}, space={}, run_dir="r", objectives=["val_loss"])
         ledger.record("j", [evaluation("a", 1.0), evaluation("b", 2.0)])
         ledger.add_event("j", "train", "k", "m")
+        table = pd.DataFrame({"m": [1], "runtime": ["r"], "latency_us": [2.5]})
+        ledger.import_device("d", {}, [KernelTable("gemm", table, [])])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
         with pytest.raises(sqlite3.IntegrityError, match="constraint failed"):
