@@ -21,6 +21,8 @@ class Attention(Spec):
     sliding window arXiv 2004.05150, normed queries and keys arXiv 2010.04245, no positions arXiv 2305.19466.
     """
 
+    split_over_devices = ("num_heads",)
+    shared_over_devices = ("num_kv_heads",)
     kind: Literal["attention"] = "attention"
     num_heads: PositiveInt
     num_kv_heads: PositiveInt

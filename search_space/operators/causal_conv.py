@@ -18,6 +18,7 @@ class CausalConv(Spec):
     """
 
     media = ("text",)
+    split_over_devices = ("channels",)
     kind: Literal["causal_conv"] = "causal_conv"
     channels: PositiveInt
     kernel_size: PositiveInt

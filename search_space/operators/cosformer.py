@@ -16,6 +16,7 @@ class CosFormer(Spec):
     """
 
     media = ("text",)
+    split_over_devices = ("num_heads",)
     kind: Literal["cosformer"] = "cosformer"
     num_heads: PositiveInt
     head_dim: PositiveInt

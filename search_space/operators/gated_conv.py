@@ -18,6 +18,7 @@ class GatedConv(Spec):
     Source: convolution between gates as in arXiv 2302.10866 (Hyena), with the gated linear unit of arXiv 2002.05202.
     """
 
+    split_over_devices = ("channels",)
     kind: Literal["gated_conv"] = "gated_conv"
     channels: PositiveInt
     kernel_size: PositiveInt

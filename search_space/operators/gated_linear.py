@@ -17,6 +17,7 @@ class GatedLinearAttention(Spec):
     """
 
     media = ("text",)
+    split_over_devices = ("num_heads",)
     kind: Literal["gated_linear"] = "gated_linear"
     num_heads: PositiveInt
     head_dim: PositiveInt

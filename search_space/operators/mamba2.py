@@ -18,6 +18,8 @@ class Mamba2(Spec):
     """
 
     media = ("text",)
+    split_over_devices = ("num_heads",)
+    shared_over_devices = ("num_groups",)
     kind: Literal["mamba2"] = "mamba2"
     num_heads: PositiveInt
     head_dim: PositiveInt

@@ -19,6 +19,7 @@ class MoE(Spec):
     Source: arXiv 1701.06538, one expert per token arXiv 2101.03961, shared experts arXiv 2401.06066.
     """
 
+    split_over_devices = ("inner", "shared_inner")
     kind: Literal["moe"] = "moe"
     num_experts: PositiveInt
     top_k: PositiveInt

@@ -12,5 +12,6 @@ from .spec import Spec
 class SquaredReLU(Spec):
     """Two-layer feed-forward, down(relu(up(x)) ** 2).  Source: arXiv 2109.08668."""
 
+    split_over_devices = ("inner",)
     kind: Literal["squared_relu"] = "squared_relu"
     inner: PositiveInt
