@@ -8,7 +8,10 @@ TORCH := 2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 DEMO := demo
 
-.PHONY: demo test lint types unit bench screenshots system-packages clean
+GPU_OUT ?= gpu
+GPU_SECONDS ?= 300
+
+.PHONY: demo test lint types unit bench gpu screenshots system-packages clean
 
 demo: $(VENV)/runtime
 	@mkdir -p $(DEMO)
@@ -42,6 +45,18 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/equal_flops.py
 	$(BIN)/python benchmarks/ranking.py --space hybrid-lm
 	$(BIN)/python benchmarks/ranking.py --space pyramid-vit --task digits
+
+# On a machine with an NVIDIA GPU, with the torch, triton, pydantic, numpy and pytest of PYTHON: nothing is installed.
+# The report, $(GPU_OUT)/gpu_profile.json, grows as it is made, for GPU_SECONDS at most. Python finds the package by a
+# link to this folder.
+gpu:
+	@$(PYTHON) -c 'import importlib.util as u, sys; u.find_spec("torch") or sys.exit("make gpu: needs torch"); \
+	    import torch; torch.cuda.is_available() or sys.exit(f"make gpu: needs an NVIDIA GPU; torch {torch.__version__} sees none")'
+	@status=0; packages=$$(mktemp -d); ln -s "$(CURDIR)" "$$packages/frontier"; \
+	export PYTHONUNBUFFERED=1 PYTHONPATH="$$packages:$$PYTHONPATH"; \
+	$(PYTHON) -m pytest tests/gpu -q --durations=5 || status=1; \
+	$(PYTHON) benchmarks/gpu_profile.py --out "$(GPU_OUT)" --seconds $(GPU_SECONDS) || status=1; \
+	rm -r "$$packages"; exit $$status
 
 screenshots: $(VENV)/dev system-packages
 	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out $(DEMO)/screenshots

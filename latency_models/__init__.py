@@ -5,13 +5,16 @@ A model's latency is predicted from the kernels it is seen to launch, each measu
 
 from __future__ import annotations
 
+from .active import Uses, measure_space
 from .calls import KernelCall, LayerCall
 from .composition import Composition, calibrate
 from .least import SIZES, least_size
 from .measure import Campaign, Measurement, measure
-from .predict import Prediction, Predictor, fit_predictor
+from .predict import Predictor, fit_predictor
+from .prediction import Prediction, Predictions
 from .profile import DeviceProfile, describe_device
-from .trace import Section, Tracer, space_calls
+from .section import Section
+from .trace import Tracer, space_calls
 from .validate import Validation, kendall_tau, validate
 from .whole_model import Measured, measure_model, measure_models
 from .workload import PHASES, Workload
@@ -27,9 +30,11 @@ __all__ = [
     "Measured",
     "Measurement",
     "Prediction",
+    "Predictions",
     "Predictor",
     "Section",
     "Tracer",
+    "Uses",
     "Validation",
     "Workload",
     "calibrate",
@@ -40,6 +45,7 @@ __all__ = [
     "measure",
     "measure_model",
     "measure_models",
+    "measure_space",
     "space_calls",
     "validate",
 ]

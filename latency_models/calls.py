@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -39,11 +39,14 @@ class LayerCall:
     """A kernel call and where in the model it stands.
 
     `launches` counts the operators dispatched for it: the kernel itself and the views made since the kernel before.
+    `reads` and `writes` are the memory it touches: the number of a storage in its trace, and how many bytes of it.
     """
 
     layer: str
     call: KernelCall
     launches: int
+    reads: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    writes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 def encode(args: tuple, kwargs: dict[str, Any]) -> str:

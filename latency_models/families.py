@@ -6,6 +6,8 @@ import torch
 from torch._ops import OpOverload
 
 UNKNOWN = "unknown"
+FUSED = "fused_pointwise"
+COLLECTIVE = "collective"
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "matmul": ("aten.mm", "aten.addmm", "aten.mv", "aten.addmv", "aten.dot"),
@@ -14,19 +16,36 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "frontier.moe_mlp",
         "frontier.mohd_read",
         "frontier.mohd_write",
+        "frontier.moe_mlp_backward",
+        "frontier.mohd_read_backward",
+        "frontier.mohd_write_backward",
     ),
     "attention": (
         "aten._scaled_dot_product_flash_attention_for_cpu",
         "aten._scaled_dot_product_flash_attention",
         "aten._scaled_dot_product_efficient_attention",
         "aten._scaled_dot_product_cudnn_attention",
+        "aten._scaled_dot_product_flash_attention_for_cpu_backward",
+        "aten._scaled_dot_product_flash_attention_backward",
+        "aten._scaled_dot_product_efficient_attention_backward",
+        "aten._scaled_dot_product_cudnn_attention_backward",
     ),
-    "convolution": ("aten.convolution", "aten._convolution", "aten.mkldnn_convolution"),
+    "convolution": (
+        "aten.convolution",
+        "aten._convolution",
+        "aten.mkldnn_convolution",
+        "aten.convolution_backward",
+        "frontier.causal_conv1d",
+        "frontier.causal_conv1d_backward",
+    ),
     "norm": (
         "aten.native_layer_norm",
         "aten.native_group_norm",
         "aten.native_batch_norm",
         "aten._fused_rms_norm",
+        "aten.native_layer_norm_backward",
+        "aten.native_group_norm_backward",
+        "aten._fused_rms_norm_backward",
     ),
     "reduction": (
         "aten.mean",
@@ -47,6 +66,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.logsumexp",
         "aten.linalg_vector_norm",
         "aten.avg_pool2d",
+        "aten._softmax_backward_data",
+        "aten._log_softmax_backward_data",
+        "aten.avg_pool2d_backward",
+        "aten.nll_loss_forward",
+        "aten.nll_loss_backward",
+        "aten._foreach_norm",
     ),
     "gather": (
         "aten.embedding",
@@ -63,6 +88,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.scatter_add_",
         "aten.sort",
         "aten.topk",
+        "aten.index_add",
+        "aten.index_add_",
+        "aten.embedding_dense_backward",
     ),
     "copy": (
         "aten.clone",
@@ -78,6 +106,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.triu",
         "aten.where",
         "aten.masked_fill",
+        "aten.slice_backward",
+        "aten.select_backward",
+        "aten._local_scalar_dense",
     ),
     "creation": (
         "aten.arange",
@@ -92,9 +123,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.scalar_tensor",
         "aten.zeros",
         "aten.zeros_like",
+        "aten.new_empty_strided",
     ),
-    # Elementwise, though torch has no tag on it.
-    "pointwise": ("aten.log_sigmoid_forward",),
+    # Elementwise, though torch has no tag on them.
+    "pointwise": (
+        "aten.log_sigmoid_forward",
+        "aten.log_sigmoid_backward",
+        "aten._foreach_mul_",
+    ),
 }
 
 _FAMILY_OF = {op: family for family, ops in FAMILIES.items() for op in ops}

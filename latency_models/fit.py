@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,28 @@ POOLED_FACTOR = math.log(2.0)
 BLIND_FACTOR = math.log(4.0)
 EXTRAPOLATION = 2.0
 
+Source = Literal["measured", "regression", "table", "bytes"]
+
 
 @dataclass(frozen=True)
 class KernelTime:
-    """Microseconds of one call. A measured call has no interval of its own: its error is in the composition's."""
+    """Microseconds of one call. A measured call has no interval of its own: its error is in the composition's.
+
+    `source` says what a call that was not measured is priced by, `extrapolates` that it lies outside of what is known.
+    """
 
     time_us: float
     low_us: float
     high_us: float
     measured: bool
+    source: Source = "measured"
+    extrapolates: bool = False
+
+
+class KernelTimes(Protocol):
+    """Whatever knows how long a call takes on a device."""
+
+    def time(self, call: KernelCall) -> KernelTime: ...
 
 
 @dataclass(frozen=True)
@@ -92,16 +105,19 @@ class KernelModel:
         if call.key in self._known:
             time_us = self._known[call.key].median_us
             return KernelTime(time_us, time_us, time_us, measured=True)
+        source: Source = "regression"
         if call.family in self._families:
-            log_time, below, above = self._families[call.family].predict(call)
+            log_time, below, above, inside = self._families[call.family].predict(call)
         elif self._pooled and call.family != UNKNOWN:
-            log_time, below, above = self._pooled.predict(call)
+            log_time, below, above, inside = self._pooled.predict(call)
             below, above = max(below, POOLED_FACTOR), max(above, POOLED_FACTOR)
         else:
             # Nothing is known but how much it moves.
             log_time = math.log(self._roofline.floor_us + call.bytes / self._roofline.bytes_per_us)
             below = above = BLIND_FACTOR
-        return KernelTime(math.exp(log_time), math.exp(log_time - below), math.exp(log_time + above), measured=False)
+            source, inside = "bytes", True
+        low, time, high = (math.exp(log_time + step) for step in (-below, 0.0, above))
+        return KernelTime(time, low, high, measured=False, source=source, extrapolates=not inside)
 
 
 class _Regression:
@@ -120,8 +136,8 @@ class _Regression:
         below, above = _cross_validated(standard, target)
         self._below, self._above = max(below, NEVER_SURER_THAN), max(above, NEVER_SURER_THAN)
 
-    def predict(self, call: KernelCall) -> tuple[float, float, float]:
-        """Log microseconds, and how far down and up the interval reaches."""
+    def predict(self, call: KernelCall) -> tuple[float, float, float, bool]:
+        """Log microseconds, how far down and up the interval reaches, and whether the call is like those measured."""
         features = np.array(self._features(call))
         inside = bool(np.all((features >= self._low - 1e-9) & (features <= self._high + 1e-9)))
         # Outside of what was measured the nearest measured utilisation holds better than the slope.
@@ -129,7 +145,7 @@ class _Regression:
         utilisation = self._mean + float(((clipped - self._center) / self._scale) @ self._weights)
         widen = 1.0 if inside else EXTRAPOLATION
         log_time = utilisation + math.log(self._roofline.time_us(call))
-        return log_time, self._below * widen, self._above * widen
+        return log_time, self._below * widen, self._above * widen, inside
 
     def _features(self, call: KernelCall) -> list[float]:
         roof = math.log(self._roofline.time_us(call))

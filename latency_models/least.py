@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ..errors import InputError
 from ..search_space import SearchSpace, Spec
 from ..supernet import Shape
+from .section import Section
 from .sections import Option, Setting, options
-from .trace import Section, Tracer
+from .trace import Tracer
 from .workload import Workload
 
 Cost = Callable[[Setting, Section], tuple[float, float]]
@@ -28,8 +30,14 @@ class _Priced:
 
 
 def least_size(space: SearchSpace, shape: Shape, workload: Workload, quantity: str) -> float:
-    """The least param_count or peak_memory_bytes of any architecture of the space; no device needs to be measured."""
+    """The least param_count or peak_memory_bytes of any architecture of the space; no device needs to be measured.
+
+    Raises:
+        InputError: the memory of training, whose parts are alive at different times and do not add up.
+    """
     assert quantity in SIZES, f"quantity: one of {SIZES}; got {quantity!r}"
+    if workload.phase == "train" and quantity != "param_count":
+        raise InputError(f"{quantity}: the least is known of prefill and decode; got {workload.phase}")
 
     def cost(setting: Setting, section: Section) -> tuple[float, float]:
         if quantity == "param_count":

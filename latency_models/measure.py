@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from time import perf_counter
 
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
+import torch
 
 from ..errors import InputError
 from .background import background, nothing
 from .calls import KernelCall
+from .cuda_calls import measure_on_cuda
+from .cuda_timing import require_cuda
+from .measurement import Campaign, Measurement
 from .replay import Replay, prepare
 from .timing import Sentinel, pinned, sentinel_for, spread, take_turns
+from .written import Written
 
+__all__ = ["GROUP", "Campaign", "Measurement", "measure"]
+
+DEVICES = ("cpu", "cuda")
 CHUNK = 32
 GROUP = 4 * CHUNK
 LOOKS = 3
@@ -26,35 +31,6 @@ WARM_UP = 5
 # A chunk is worth waiting for longer than a model: every prediction rests on it.
 PATIENCE = 3.0
 LEAST_US = 0.05
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """How long one call takes, in microseconds: median and interquartile range over single runs.
-
-    Runs count only while the machine is at its usual speed (see `timing`), and are made between runs of other calls, as
-    in a model (see `background`).
-
-    What a replay costs on top of the kernel (the loop and the way from Python to an operator, as a call that computes
-    nothing shows it) is taken off; what a launch costs inside a model is learned from whole models instead.
-    `count` is the number of single runs behind the figures.
-    """
-
-    call: KernelCall
-    median_us: float
-    spread_us: float
-    count: int
-
-
-class Campaign(list[Measurement]):
-    """The measurements asked for, as a list; `remaining` calls are not in it because the time was up.
-
-    `drift` is the greatest slowdown of the machine that had to be accepted because it never was quiet: at 0.3 some
-    calls are as much as 30 % too slow. Up to 0.08 everything was measured on a quiet machine.
-    """
-
-    remaining: int = 0
-    drift: float = 0.0
 
 
 def measure(
@@ -72,25 +48,33 @@ def measure(
     Calls whose key is in `known` are not measured again; their known measurement is in the result. `on_progress` gets
     the number done and the total, `on_measured` every new measurement when its group is done.
 
+    On the CPU runs count only while the machine is at its usual speed (see `timing`), and are made between runs of
+    other calls, as in a model (see `background`). What a replay costs on top of the kernel (the loop and the way from
+    Python to an operator, as a call that computes nothing shows it) is taken off; what a launch costs inside a model is
+    learned from whole models instead. For `cuda` see `cuda_calls`.
+
     Raises:
         InputError: fewer than one thread, or a device that cannot be timed here.
     """
-    if device != "cpu":
-        raise InputError(f"device: only cpu can be measured; got {device!r}")
+    if device not in DEVICES:
+        raise InputError(f"device: one of {', '.join(DEVICES)} can be measured; got {device!r}")
+    if device == "cuda":
+        require_cuda()
     known, rng = known or {}, Random(seed)
     deadline = math.inf if budget_seconds is None else perf_counter() + budget_seconds
     distinct = {call.key: call for call in calls}
     missing = [call for key, call in distinct.items() if key not in known]
     made: dict[str, Measurement] = {}
     drift = 0.0
+    measure_group = measure_on_cuda if device == "cuda" else _measure_on_cpu
     with pinned(threads):
         for start in range(0, len(missing), GROUP):
-            looks, slowdown = _look_at(missing[start : start + GROUP], rng, sentinel_for(threads), deadline, device)
+            measured, slowdown = measure_group(missing[start : start + GROUP], rng, deadline)
             drift = max(drift, slowdown)
-            for call, samples in looks.items():
-                made[call.key] = _summary(call, samples)
+            for measurement in measured:
+                made[measurement.call.key] = measurement
                 if on_measured:
-                    on_measured(made[call.key])
+                    on_measured(measurement)
             if on_progress:
                 on_progress(len(distinct) - len(missing) + len(made), len(distinct))
     done = {**known, **made}
@@ -99,8 +83,14 @@ def measure(
     return campaign
 
 
+def _measure_on_cpu(group: Sequence[KernelCall], rng: Random, deadline: float) -> tuple[list[Measurement], float]:
+    """The measurements of a group, and the greatest slowdown of the machine that was accepted for any of them."""
+    looks, slowdown = _look_at(group, rng, sentinel_for(torch.get_num_threads()), deadline)
+    return [_summary(call, samples) for call, samples in looks.items()], slowdown
+
+
 def _look_at(
-    group: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float, device: str
+    group: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float
 ) -> tuple[dict[KernelCall, list[list[float]]], float]:
     """Measure every call `LOOKS` times, in fresh memory and other company each time, as far as the deadline allows.
 
@@ -119,7 +109,7 @@ def _look_at(
             if perf_counter() >= deadline:
                 return looks, slowdown
             chunk = order[start : start + CHUNK]
-            samples, accepted = _time_chunk(chunk, rng, sentinel, deadline, device)
+            samples, accepted = _time_chunk(chunk, rng, sentinel, deadline)
             slowdown = max(slowdown, accepted)
             for call, times_us in zip(chunk, samples, strict=True):
                 looks.setdefault(call, []).append(times_us)
@@ -133,10 +123,10 @@ def _summary(call: KernelCall, looks: Sequence[Sequence[float]]) -> Measurement:
 
 
 def _time_chunk(
-    chunk: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float, device: str
+    chunk: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float
 ) -> tuple[list[list[float]], float]:
     """The microseconds of every call's runs, less what a replay costs, and the slowdown they were made under."""
-    benches = [_Bench(replay) for replay in (nothing(), *(prepare(call, device) for call in chunk))]
+    benches = [_Bench(replay) for replay in (nothing(), *(prepare(call) for call in chunk))]
     order = [*enumerate(benches), *((-1, _Bench(replay)) for replay in background())]
 
     def one_pass() -> list[tuple[int, float]]:
@@ -158,23 +148,12 @@ class _Bench:
 
     def __init__(self, replay: Replay) -> None:
         self.replay = replay
-        self.written = [(tensor, tensor.clone()) for tensor in _written(replay)]
+        self.written = Written(replay)
 
     def once_us(self) -> float:
         op, args, kwargs = self.replay.op, self.replay.args, self.replay.kwargs
         started = perf_counter()
         op(*args, **kwargs)
         time_us = (perf_counter() - started) * 1e6
-        # An operator that writes into its argument would otherwise run away over many replays.
-        for tensor, original in self.written:
-            tensor.copy_(original)
+        self.written.restore()
         return time_us
-
-
-def _written(replay: Replay) -> list[Tensor]:
-    """The tensors a call writes into, if its schema says it does."""
-    found: list[Tensor] = []
-    for declared, value in zip(replay.op._schema.arguments, replay.args, strict=False):
-        if declared.alias_info is not None and declared.alias_info.is_write:
-            found.extend(leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
-    return found

@@ -15,7 +15,8 @@ import torch
 
 from ..errors import InputError
 from .calls import KernelCall
-from .measure import Measurement
+from .cuda_device import describe_cuda
+from .measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -65,25 +66,37 @@ class DeviceProfile:
 
 
 def _measurement(plain: Mapping[str, Any]) -> Measurement:
-    return Measurement(**{**plain, "call": KernelCall(**plain["call"])})
+    # JSON has no tuples.
+    names = tuple(plain.get("kernel_names", ()))
+    return Measurement(**{**plain, "call": KernelCall(**plain["call"]), "kernel_names": names})
 
 
-def describe_device(threads: int) -> dict[str, Any]:
+def describe_device(
+    threads: int, device: str = "cpu", dtype: torch.dtype | None = None, mode: str = "graph"
+) -> dict[str, Any]:
     """The machine and the runtime a measurement belongs to. Measurements of two descriptions are never mixed.
 
-    `cpu_model` as the operating system names it, `cores` as this process may use them.
+    `cpu_model` as the operating system names it, `cores` as this process may use them. For `cuda` also the device, the
+    versions a kernel's choice depends on, and the `mode` that whole models run in, graph or eager. Of the clocks only
+    the highest are told, since the others change from moment to moment; what nobody says is None.
+
+    Raises:
+        InputError: another device, or no CUDA device where one is asked for.
     """
-    return {
-        "device": "cpu",
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"device: cpu or cuda can be described; got {device!r}")
+    host = {
+        "device": device,
         "cpu_model": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "dtype": str(dtype or torch.get_default_dtype()).removeprefix("torch."),
         "platform": platform.platform(),
         "backend": "eager",
     }
+    return host if device == "cpu" else {**host, **describe_cuda(), "backend": mode}
 
 
 def _cpu_model() -> str:

@@ -7,28 +7,37 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, sdpa_flop_count, shape_wrapper
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count, shape_wrapper
 
 from .calls import KernelCall, LayerCall, encode, storage_id
 from .families import family_of
+from .workspaces import workspace_bytes
 
 
 def _cpu_attention_flops(query_shape: Any, key_shape: Any, value_shape: Any, *_: Any, **__: Any) -> int:
     return sdpa_flop_count(query_shape, key_shape, value_shape)
 
 
-# The attention kernel of the CPU is missing in torch's table; the count is the one torch makes for the others. Formulas
+def _cpu_attention_backward_flops(
+    grad_shape: Any, query_shape: Any, key_shape: Any, value_shape: Any, *_: Any, **__: Any
+) -> int:
+    return sdpa_backward_flop_count(grad_shape, query_shape, key_shape, value_shape)
+
+
+# The attention kernels of the CPU are missing in torch's table; the counts are those torch makes for others. Formulas
 # take shapes, as those that torch's counter is given do.
 EXTRA_FLOPS: dict[Any, Callable[..., int]] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward_flops,
 }
 
 
@@ -52,6 +61,10 @@ class Memory:
         self.peak = max(self.peak, self.alive)
         weakref.finalize(storage, self._drop, identity, size)
 
+    def take(self, size: int) -> None:
+        """Count memory that was there only while a kernel ran."""
+        self.peak = max(self.peak, self.alive + size)
+
     def _drop(self, identity: int, size: int) -> None:
         self.known.discard(identity)
         self.alive -= size
@@ -70,12 +83,30 @@ class Recorder(TorchDispatchMode):
         self.memory = Memory()
         self.peaks: dict[str, int] = {}
         self._held: list[Tensor] = []
+        self._numbers: dict[int, int] = {}
+        self._count = 0
         self._views = 0
+        self._aside = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled under it, and keeping the compiler away costs as much as recording a call.
+        return False
 
     def hold(self, tensor: Tensor) -> Tensor:
         """Count a tensor that was made outside, such as the input, as an activation, and keep it alive."""
         self.memory.add(tensor)
         self._held.append(tensor)
+        return tensor
+
+    def aside(self, make: Callable[[], Tensor]) -> Tensor:
+        """Count the tensor that `make` makes as an activation, but no call: something outside would have made it."""
+        self._aside = True
+        try:
+            tensor = make()
+        finally:
+            self._aside = False
+        self.memory.add(tensor)
         return tensor
 
     def enter(self, layer: str) -> None:
@@ -90,17 +121,20 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, op: OpOverload, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._aside:
+            return op(*args, **kwargs)
         if op.namespace in ("prim", "profiler"):
             # Questions such as "which device?" that only fake tensors ask, and marks of the optimiser: nothing runs.
             return op(*args, **kwargs)
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         sources = {storage_id(tensor) for tensor in inputs}
         arguments = encode(args, kwargs)
-        out = op(*args, **kwargs)
+        out = _run(op, args, kwargs)
         outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         for tensor in outputs:
             if storage_id(tensor) not in sources:
                 self.memory.add(tensor)
+        self.memory.take(workspace_bytes(op, args, outputs))
         if not op._schema.is_mutable and outputs and all(storage_id(tensor) in sources for tensor in outputs):
             self._views += 1
             return out
@@ -111,16 +145,33 @@ class Recorder(TorchDispatchMode):
             flops=_flops(op, args, kwargs, out),
             bytes=_moved_bytes(family_of(op), inputs, outputs),
         )
-        self.calls.append(LayerCall(self.layer, call, self._views + 1))
+        reads, writes = self._touched(inputs), self._touched(outputs, before=sources)
+        self.calls.append(LayerCall(self.layer, call, self._views + 1, reads, writes))
         self._views = 0
         return out
+
+    def _touched(self, tensors: list[Tensor], before: set[int] | None = None) -> tuple[tuple[int, int], ...]:
+        """Storages by number, and how much of each. Where `before` is given, what is not in it is new."""
+        found = _largest_views(tensors)
+        for identity in found:
+            if identity not in self._numbers or (before is not None and identity not in before):
+                self._count += 1
+                self._numbers[identity] = self._count
+        return tuple((self._numbers[identity], size) for identity, size in found.items())
 
     def _close_layer(self) -> None:
         self.peaks[self.layer] = max(self.peaks.get(self.layer, 0), self.memory.peak)
         if self._views and self.calls:
             last = self.calls[-1]
-            self.calls[-1] = LayerCall(last.layer, last.call, last.launches + self._views)
+            self.calls[-1] = replace(last, launches=last.launches + self._views)
             self._views = 0
+
+
+def _run(op: OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
+    if op is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
+        # The optimiser reads its count of steps. A fake one has no value, and any but zero does.
+        return 1.0
+    return op(*args, **kwargs)
 
 
 def _flops(op: OpOverload, args: tuple, kwargs: dict[str, Any], out: Any) -> int:

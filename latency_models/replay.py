@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,20 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from .calls import KernelCall
+
+# Where an operator takes an integer tensor that addresses another one, and how many values that may take.
+INDICES: dict[str, tuple[int, Callable[[list], int]]] = {
+    "aten.embedding": (1, lambda args: _axis(args[0], 0)),
+    "aten.embedding_dense_backward": (1, lambda args: args[2]),
+    "aten.nll_loss_forward": (1, lambda args: _axis(args[0], -1)),
+    "aten.nll_loss_backward": (2, lambda args: _axis(args[1], -1)),
+    "frontier.moe_mlp": (5, lambda args: _axis(args[1], 0)),
+    "frontier.moe_mlp_backward": (6, lambda args: _axis(args[2], 0)),
+    "frontier.mohd_read": (3, lambda args: _axis(args[0], 1) // args[5]),
+    "frontier.mohd_read_backward": (4, lambda args: _axis(args[1], 1) // args[6]),
+    "frontier.mohd_write": (2, lambda args: _axis(args[1], 0) // args[4]),
+    "frontier.mohd_write_backward": (3, lambda args: _axis(args[2], 0) // args[5]),
+}
 
 
 @dataclass(frozen=True)
@@ -69,22 +84,21 @@ def _scalar(plain: dict[str, Any], device: str) -> Any:
     return torch.device(device)
 
 
+def _axis(plain: dict[str, Any], axis: int) -> int:
+    return plain["tensor"][axis]
+
+
 def _index_limits(op: OpOverload, plain: dict[str, Any]) -> dict[tuple, int]:
     """By argument path, how many values an integer tensor that addresses another tensor may take."""
     packet = str(op.overloadpacket)
     args = plain["args"]
-    if packet == "aten.embedding":
-        return {("args", 1): args[0]["tensor"][0]}
     if packet in ("aten.index", "aten.index_put", "aten.index_put_"):
         return {("args", 1, axis): args[0]["tensor"][axis] for axis, value in enumerate(args[1]) if value}
-    if packet == "frontier.moe_mlp":
-        return {("args", 5): args[1]["tensor"][0]}
-    if packet == "frontier.mohd_read":
-        return {("args", 3): args[0]["tensor"][1] // args[5]}
-    if packet == "frontier.mohd_write":
-        return {("args", 2): args[1]["tensor"][0] // args[4]}
+    if packet in INDICES:
+        place, count = INDICES[packet]
+        return {("args", place): count(args)}
     names = [argument.name for argument in op._schema.arguments]
-    if "index" in names and "dim" in names:
+    if "index" in names and "dim" in names and isinstance(args[names.index("index")], dict):
         dim = args[names.index("dim")]
         return {("args", names.index("index")): args[0]["tensor"][dim]}
     return {}

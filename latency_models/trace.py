@@ -6,58 +6,44 @@ B batch, T tokens, D width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ..search_space import Architecture, Block, SearchSpace, kind_of
-from ..supernet import BlockModule, ImageShape, LanguageModel, Shape
-from ..supernet.image_classifier import Head, SpatialReduction, Stem
-from ..supernet.weightless import Unfilled
+from ..search_space import Architecture, Block, SearchSpace
+from ..supernet import Shape
 from . import decode_state
 from .calls import KernelCall, LayerCall
+from .fake_parts import FakeParts
+from .fusion import fused
 from .recorder import Recorder
+from .section import Section
 from .sections import Setting, members, options
+from .training_trace import training_section
 from .workload import Workload
-
-
-@dataclass(frozen=True)
-class Section:
-    """What a section of a model costs in one workload (see `sections`).
-
-    `fixed_bytes` are parameters and buffers, `state_bytes` what `init_state` allocates for decoding, `held_bytes` the
-    memory its old and new state hold together during a step (zero in prefill), and `peak_bytes` the most activations
-    alive while it runs, its input included.
-    """
-
-    calls: tuple[LayerCall, ...]
-    param_count: int
-    fixed_bytes: int
-    state_bytes: int
-    held_bytes: int
-    peak_bytes: int
-
-    @property
-    def launches(self) -> int:
-        return sum(call.launches for call in self.calls)
 
 
 class Tracer:
     """Traces architectures for one shape. What a section launches is kept, so it is traced once.
 
-    `device` is where the model would run; kernels are chosen as that device's dispatch chooses them.
+    `device` is where the model would run; kernels are chosen as that device's dispatch chooses them. Parameters,
+    buffers, states and the residual stream are cast to `dtype` as `model.to(dtype)` would cast them. With `compiled`
+    the calls are those that a compiler makes of the traced ones (see `fusion`).
     """
 
-    def __init__(self, shape: Shape, device: str = "cpu") -> None:
+    def __init__(
+        self, shape: Shape, device: str = "cpu", dtype: torch.dtype = torch.float32, compiled: bool = False
+    ) -> None:
         self.shape = shape
-        self.device = device
+        self.compiled = compiled
+        self.parts = FakeParts(shape, device, dtype)
         self._sections: dict[tuple[Setting, Workload], Section] = {}
 
     def calls(self, architecture: Architecture, workload: Workload) -> list[LayerCall]:
-        """Every kernel call of one forward pass or one decoding step, in order.
+        """Every kernel call of a forward pass or a decoding step in order; of a training step, section by section.
 
         Raises:
             InputError: the workload does not fit the task.
@@ -76,23 +62,38 @@ class Tracer:
     def section(self, setting: Setting, block: Block | None, workload: Workload) -> Section:
         """What a section costs. A half of a block is traced with the block it is part of."""
         key = (setting, workload)
-        if key not in self._sections and setting.residual != "sequential":
-            # Other topologies launch the same kernels, and hold one tensor of the stream's size more while they do.
-            plain = self.section(replace(setting, residual="sequential"), block, workload)
-            self._sections[key] = replace(plain, peak_bytes=plain.peak_bytes + self._stream_bytes(setting, workload))
         if key not in self._sections:
             workload.check(self.shape)
-            with FakeTensorMode(), torch.no_grad(), torch.device(self.device):
-                traced = self._trace_block(setting, block, workload) if block else self._trace_end(setting, workload)
-            for slot, section in traced.items():
-                spec = getattr(block, slot) if block else None
-                self._sections.setdefault((replace(setting, slot=slot, spec=spec), workload), section)
+            for found, section in self._trace(setting, block, workload).items():
+                calls = fused(section.calls) if self.compiled else section.calls
+                self._sections.setdefault(found, replace(section, calls=calls))
         return self._sections[key]
 
+    def _trace(
+        self, setting: Setting, block: Block | None, workload: Workload
+    ) -> dict[tuple[Setting, Workload], Section]:
+        """The section, and others that come with it."""
+        if workload.phase != "train" and setting.residual != "sequential":
+            # Other topologies launch the same kernels, and hold more tensors of the stream's size while they do: a
+            # ladder's second half finds the stream and the pending output that its block was given, and its own.
+            plain = self.section(replace(setting, residual="sequential"), block, workload)
+            streams = 2 if setting.residual == "ladder" and setting.slot == "channel_mixer" else 1
+            more = streams * self.parts.stream_bytes(setting, workload) if plain.calls else 0
+            return {(setting, workload): replace(plain, peak_bytes=plain.peak_bytes + more)}
+        with FakeTensorMode(), torch.device(self.parts.device), torch.no_grad():
+            if workload.phase == "train":
+                return {(setting, workload): training_section(self.parts, setting, workload)}
+            if block is None:
+                return {(setting, workload): self._trace_end(setting, workload)}
+            halves = self._trace_block(setting, block, workload)
+        return {
+            (replace(setting, slot=slot, spec=getattr(block, slot)), workload): section
+            for slot, section in halves.items()
+        }
+
     def _trace_block(self, setting: Setting, block: Block, workload: Workload) -> dict[str, Section]:
-        with Unfilled():
-            module = BlockModule.build(block, setting.width, self.shape.context, setting.residual, setting.hidden)
-        x = self._stream(setting.width, setting.stage, workload)
+        module = self.parts.block(setting, block, setting.residual)
+        x = self.parts.stream(setting.width, setting.stage, workload)
         state = cached = module.init_state(workload.batch) if "decode" in self.shape.phases else {}
         held = 0
         if workload.phase == "decode":
@@ -119,54 +120,23 @@ class Tracer:
         held_by = {"token_mixer": (decode_state.state_bytes(state), held), "channel_mixer": (0, 0)}
         return {name: _section(recorder, name, modules, *held_by[name]) for name, modules in halves.items()}
 
-    def _trace_end(self, setting: Setting, workload: Workload) -> dict[str, Section]:
+    def _trace_end(self, setting: Setting, workload: Workload) -> Section:
         """The embedding or stem, a reduction between stages, or the head."""
-        shape, name = self.shape, setting.slot
-        module, run = end_of(setting, shape)
-        takes_stream = name != "embed"
-        before = (setting.in_width or setting.width, setting.stage - (name == "reduction"))
-        x = self._stream(*before, workload) if takes_stream else shape.example(workload.batch, workload.tokens)
-        recorder = self._recorder(name, workload) if takes_stream else Recorder(name)
+        modules, run = self.parts.end(setting)
+        takes_stream = setting.slot != "embed"
+        x = self.parts.entering_stream(setting, workload) if takes_stream else self.parts.example(workload)
+        recorder = self._recorder(setting.slot, workload) if takes_stream else Recorder(setting.slot)
         recorder.hold(x)
         with recorder:
             out = run(x)
         del out
-        return {name: _section(recorder, name, module, 0, 0)}
-
-    def _stream(self, width: int, stage: int, workload: Workload) -> Tensor:
-        """The residual stream where a section reads it."""
-        if isinstance(self.shape, ImageShape):
-            side = self.shape.grid_of(stage)
-            return torch.empty((workload.batch, side, side, width))
-        tokens = () if workload.tokens is None else (workload.tokens,)
-        return torch.empty((workload.batch, *tokens, width))
-
-    def _stream_bytes(self, setting: Setting, workload: Workload) -> int:
-        with torch.device("meta"):
-            stream = self._stream(setting.width, setting.stage, workload)
-        half = setting.spec is not None and kind_of(setting.spec) != "none"
-        return stream.numel() * stream.element_size() if half else 0
+        return _section(recorder, setting.slot, modules, 0, 0)
 
     def _recorder(self, layer: str, workload: Workload) -> Recorder:
         """A recorder that counts the model's input, which its caller holds all the while."""
         recorder = Recorder(layer)
-        recorder.hold(self.shape.example(workload.batch, workload.tokens))
+        recorder.hold(self.parts.example(workload))
         return recorder
-
-
-def end_of(setting: Setting, shape: Shape) -> tuple[tuple[nn.Module, ...], Callable[[Tensor], Tensor]]:
-    """The modules of a section that is no block, and what it does with its input."""
-    if isinstance(shape, ImageShape):
-        module: nn.Module = {
-            "embed": lambda: Stem(setting.width, shape),
-            "reduction": lambda: SpatialReduction(setting.in_width, setting.width),
-            "head": lambda: Head(setting.width, shape.num_classes),
-        }[setting.slot]()
-        return (module,), module
-    model = LanguageModel(setting.width, shape.vocab_size, shape.context, ())
-    if setting.slot == "embed":
-        return (model.embed,), model.embed
-    return (model.final_norm, model.head), lambda x: model.head(model.final_norm(x))
 
 
 def space_calls(
@@ -174,8 +144,8 @@ def space_calls(
     shape: Shape,
     workloads: Sequence[Workload],
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[KernelCall, ...]:
-    """Every distinct call the space can launch, those that an architecture drawn at random launches most often first.
+) -> dict[KernelCall, float]:
+    """Every distinct call the space can launch, and how often a random architecture does, the most often first.
 
     `on_progress` gets the number of sections traced and their total.
 
@@ -190,7 +160,7 @@ def space_calls(
             uses[layer_call.call] = uses.get(layer_call.call, 0.0) + option.uses
         if on_progress:
             on_progress(done, len(wanted))
-    return tuple(sorted(uses, key=lambda call: (-uses[call], call.key)))
+    return dict(sorted(uses.items(), key=lambda used: (-used[1], used[0].key)))
 
 
 def _grown_bytes(before: Any, after: Any) -> int:

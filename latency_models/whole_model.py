@@ -5,16 +5,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from ..errors import InputError
 from ..search_space import Architecture
 from ..supernet import Shape, build_model
+from .cuda_models import time_models
 from .decode_state import cached_state, rewind
+from .examples import example_inputs
 from .timing import own_clock, pinned, sentinel_for, spread, take_turns
+from .training_step import training_steps
 from .workload import Workload
 
 WARM_UP = 3
@@ -29,7 +35,7 @@ class Measured:
     made while the machine ran at its usual speed (see `timing`).
 
     With one thread it is that thread's time on its core, which leaves out what other processes took; with more it is
-    wall-clock time.
+    wall-clock time. On CUDA it is the device's time.
     """
 
     latency_ms: float
@@ -40,7 +46,7 @@ class Measured:
 def measure_model(
     architecture: Architecture, shape: Shape, workload: Workload, threads: int, device: str = "cpu"
 ) -> Measured:
-    """Build an architecture with random weights and time one forward pass or one decoding step of it.
+    """Build an architecture with random weights and time one forward pass, decoding step or training step of it.
 
     Raises:
         InputError: the workload does not fit the context, or fewer than one thread.
@@ -57,13 +63,29 @@ def measure_models(
     seed: int = 0,
     device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
+    mode: str = "graph",
+    dtype: torch.dtype = torch.float32,
 ) -> list[list[Measured]]:
     """Time several architectures `passes` times over, in turns and in a new order each time.
 
+    On `cuda` models of `dtype` run as a CUDA graph or eager, as `mode` says, and the device's clock times them (see
+    `cuda_models`); on the CPU they run eager and in float32.
+
     Returns:
         One list per pass, in the order of `architectures`.
+
+    Raises:
+        InputError: the workload does not fit, fewer than one thread, or a device, mode or model that cannot be timed.
     """
     workload.check(shape)
+    if device == "cuda":
+        with pinned(threads):
+            rounds_ms = time_models(architectures, shape, workload, passes, seed, mode, dtype, on_progress)
+        return [[_measured(times_ms) for times_ms in models] for models in rounds_ms]
+    if device != "cpu":
+        raise InputError(f"device: cpu or cuda can be measured; got {device!r}")
+    if dtype != torch.float32:
+        raise InputError(f"dtype: float32 is measured on the cpu; got {str(dtype).removeprefix('torch.')}")
     rng, rounds = Random(seed), []
     total = passes * len(architectures)
     with pinned(threads):
@@ -74,19 +96,22 @@ def measure_models(
             measured: dict[int, Measured] = {}
             for start in range(0, len(order), GROUP):
                 group = order[start : start + GROUP]
-                visits = [_visit(architectures[index], shape, workload, device) for index in group]
+                visits = [_visit(architectures[index], shape, workload) for index in group]
                 for index, timed in zip(group, take_turns(visits, QUIET_VISITS, rng, sentinel), strict=True):
-                    times = timed.samples
-                    measured[index] = Measured(statistics.median(times), spread(times), len(times))
+                    measured[index] = _measured(timed.samples)
                 if on_progress:
                     on_progress(number * len(order) + len(measured), total)
             rounds.append([measured[index] for index in range(len(architectures))])
     return rounds
 
 
-def _visit(architecture: Architecture, shape: Shape, workload: Workload, device: str) -> Callable[[], list[float]]:
+def _measured(times_ms: Sequence[float]) -> Measured:
+    return Measured(statistics.median(times_ms), spread(times_ms), len(times_ms))
+
+
+def _visit(architecture: Architecture, shape: Shape, workload: Workload) -> Callable[[], list[float]]:
     """A function that runs the workload for at least a millisecond and returns the milliseconds of every run."""
-    run = _runner(architecture, shape, workload, device)
+    run = runner(architecture, shape, workload)
     for _ in range(WARM_UP):
         run()
 
@@ -102,27 +127,46 @@ def _visit(architecture: Architecture, shape: Shape, workload: Workload, device:
     return visit
 
 
-def _runner(architecture: Architecture, shape: Shape, workload: Workload, device: str) -> Callable[[], float]:
+def runner(architecture: Architecture, shape: Shape, workload: Workload, device: str = "cpu") -> Callable[[], float]:
     """A function that runs the workload once and returns its milliseconds."""
+    if workload.phase == "train":
+        return _training(architecture, shape, workload, device)
     with torch.device(device):
-        model: Any = build_model(architecture, shape).eval()
-        ids = shape.example(workload.batch, workload.tokens)
-        state: list[dict] = []
-        if workload.phase == "decode":
-            state = cached_state(model, workload.batch, workload.seq_len, ids)
+        # Tables that a module computes on the CPU are moved too.
+        model: Any = build_model(architecture, shape).eval().to(device)
+        inputs = example_inputs(shape, workload)
+        if workload.phase == "prefill":
+            return _timed(partial(model, inputs))
+        return _decoding(model, workload, inputs)
 
+
+def _training(architecture: Architecture, shape: Shape, workload: Workload, device: str) -> Callable[[], float]:
+    # Inference is timed in inference mode, in which nothing can be trained.
+    with torch.inference_mode(False), torch.device(device):
+        run = _timed(partial(next, training_steps(build_model(architecture, shape).to(device), shape, workload)))
+    return torch.inference_mode(False)(run)
+
+
+def _decoding(model: Any, workload: Workload, ids_B: Tensor) -> Callable[[], float]:
+    state = cached_state(model, workload.batch, workload.seq_len, ids_B)
     clock = own_clock()
-
-    def prefill() -> float:
-        started = clock()
-        model(ids)
-        return (clock() - started) * 1e3
 
     def decode() -> float:
         nonlocal state
         rewind(state, workload.seq_len)
         started = clock()
-        _, state = model.step(ids, state)
+        _, state = model.step(ids_B, state)
         return (clock() - started) * 1e3
 
-    return prefill if workload.phase == "prefill" else decode
+    return decode
+
+
+def _timed(run: Callable[[], Any]) -> Callable[[], float]:
+    clock = own_clock()
+
+    def timed() -> float:
+        started = clock()
+        run()
+        return (clock() - started) * 1e3
+
+    return timed

@@ -8,14 +8,15 @@ from typing import Any
 from ..errors import InputError
 from ..supernet import ImageShape, ModelShape, Shape
 
-PHASES = ("prefill", "decode")
+PHASES = ("prefill", "decode", "train")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One phase of inference at one size.
+    """One phase at one size.
 
-    `prefill` reads `seq_len` tokens at once; `decode` adds one token while `seq_len` tokens are already cached.
+    `prefill` reads `seq_len` tokens at once; `decode` adds one token while `seq_len` tokens are already cached; `train`
+    is one update on `batch` sequences of `seq_len` tokens (see `training_step`).
 
     Raises:
         InputError: the phase is unknown or a size is out of its range.
@@ -35,12 +36,12 @@ class Workload:
 
     @property
     def _least_tokens(self) -> int:
-        return 1 if self.phase == "prefill" else 0
+        return 0 if self.phase == "decode" else 1
 
     @property
     def tokens(self) -> int | None:
         """How many tokens are read at once; None when it is one per sequence."""
-        return self.seq_len if self.phase == "prefill" else None
+        return None if self.phase == "decode" else self.seq_len
 
     def check(self, shape: Shape) -> None:
         """Refuse a workload that does not fit the task. Decoding needs a place for the new token as well.
@@ -48,9 +49,11 @@ class Workload:
         Raises:
             InputError: the context is too short; an image is not read whole, or is asked to decode.
         """
-        if self.phase not in shape.phases:
-            raise InputError(f"phase: {' or '.join(shape.phases)} for images; got {self.phase!r}")
-        most = shape.most_tokens(self.phase)
+        phases = (*shape.phases, "train")
+        if self.phase not in phases:
+            raise InputError(f"phase: {' or '.join(phases)} for images; got {self.phase!r}")
+        # An update reads what prefill reads.
+        most = shape.most_tokens("prefill" if self.phase == "train" else self.phase)
         if isinstance(shape, ImageShape) and self.seq_len != most:
             raise InputError(f"seq_len: {most}, the places that an image has behind the stem; got {self.seq_len}")
         if isinstance(shape, ModelShape) and self.seq_len > most:

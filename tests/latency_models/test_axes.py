@@ -131,7 +131,7 @@ def test_the_least_is_the_least_of_all(case: Case, quantity: str) -> None:
 
 def test_images_do_not_decode_and_are_read_whole() -> None:
     space = SearchSpace.parse(SPACES["pyramid"][0])
-    with pytest.raises(InputError, match="phase: prefill for images; got 'decode'"):
+    with pytest.raises(InputError, match="phase: prefill or train for images; got 'decode'"):
         Tracer(IMAGE).calls(space.smallest(), Workload("decode", 1, 81))
     with pytest.raises(InputError, match=r"seq_len: 81, the places .*; got 9"):
         Tracer(IMAGE).calls(space.smallest(), Workload("prefill", 1, 9))

@@ -31,7 +31,7 @@ def test_every_call_replays_with_its_arguments(space: SearchSpace, shape: ModelS
 
 
 def test_known_calls_are_not_measured_again(space: SearchSpace, shape: ModelShape) -> None:
-    calls = space_calls(space, shape, [Workload("prefill", 1, 21)])[:9]
+    calls = list(space_calls(space, shape, [Workload("prefill", 1, 21)]))[:9]
     fresh: list[Measurement] = []
     progress: list[tuple[int, int]] = []
     before = torch.get_num_threads()
@@ -50,7 +50,7 @@ def test_known_calls_are_not_measured_again(space: SearchSpace, shape: ModelShap
 
 
 def test_no_time_is_no_measurement(space: SearchSpace, shape: ModelShape) -> None:
-    calls = space_calls(space, shape, [Workload("prefill", 1, 21)])[:5]
+    calls = list(space_calls(space, shape, [Workload("prefill", 1, 21)]))[:5]
     campaign = measure(calls, threads=1, budget_seconds=0.0)
     assert (list(campaign), campaign.remaining) == ([], 5)
 
@@ -80,8 +80,8 @@ def test_threads_are_pinned_and_restored() -> None:
 
 
 def test_other_devices_are_refused(space: SearchSpace, shape: ModelShape) -> None:
-    with pytest.raises(InputError, match="device"):
-        measure(space_calls(space, shape, [Workload("prefill", 1, 21)]), threads=1, device="cuda")
+    with pytest.raises(InputError, match="one of cpu, cuda can be measured; got 'tpu'"):
+        measure(list(space_calls(space, shape, [Workload("prefill", 1, 21)])), threads=1, device="tpu")
 
 
 def test_whole_models(space: SearchSpace, shape: ModelShape, workload: Workload) -> None:
@@ -93,6 +93,14 @@ def test_whole_models(space: SearchSpace, shape: ModelShape, workload: Workload)
         assert measured.latency_ms > 0
         assert measured.spread_ms >= 0
         assert measured.count >= LEAST_VISITS
+
+
+def test_whole_models_on_other_devices_are_refused(space: SearchSpace, shape: ModelShape) -> None:
+    models, workload = [space.sample(Random(0))], Workload("prefill", 1, 21)
+    with pytest.raises(InputError, match="got 'tpu'"):
+        measure_models(models, shape, workload, threads=1, passes=1, device="tpu")
+    with pytest.raises(InputError, match="dtype: float32 is measured on the cpu; got bfloat16"):
+        measure_models(models, shape, workload, threads=1, passes=1, dtype=torch.bfloat16)
 
 
 def test_whole_model_must_fit(space: SearchSpace, shape: ModelShape) -> None:

@@ -175,7 +175,7 @@ def test_draw_leaves_out_and_gives_up(space: SearchSpace) -> None:
 def test_measured_to_validated(space: SearchSpace, shape: ModelShape) -> None:
     """The whole way on this machine, as small as it goes. How good it is, the benchmark says."""
     workload = Workload("prefill", 1, 13)
-    campaign = measure(space_calls(space, shape, [workload]), threads=1)
+    campaign = measure(list(space_calls(space, shape, [workload])), threads=1)
     profile = DeviceProfile("here", describe_device(1), tuple(campaign))
     composition = calibrate(profile, space, shape, [workload], seed=0, count=5)
     json.dumps(composition)

@@ -129,7 +129,9 @@ def test_space_calls_hold_every_call(space: SearchSpace, shape: ModelShape, work
 @pytest.mark.parametrize(
     ("phase", "batch", "seq_len", "message"),
     [
-        ("train", 1, 8, "phase"),
+        ("serve", 1, 8, "phase"),
+        ("train", 1, 0, "seq_len: at least 1"),
+        ("train", 1, 41, "seq_len: at most 40"),
         ("prefill", 0, 8, "batch"),
         ("prefill", 1, 0, "seq_len"),
         ("prefill", 1, 41, "seq_len: at most 40"),
