@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -45,6 +46,11 @@ SeqLen = Annotated[int, typer.Option(help="tokens read (prefill) or already cach
 Context = Annotated[int, typer.Option(help="how many tokens a model holds")]
 Images = Annotated[str, typer.Option(help="for a space with stages: the images that models read, as task.data")]
 Seconds = Annotated[float, typer.Option(help="time for microbenchmarks that are missing")]
+Tables = Annotated[list[Path], typer.Argument(metavar="FILE...", help="kernel tables: Parquet or CSV")]
+Duplicates = Annotated[
+    str, typer.Option(help="calls measured more than once that disagree: refuse, drop, fastest or last")
+]
+Seed = Annotated[int, typer.Option(help="for what is drawn at random")]
 DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
 
@@ -237,6 +243,40 @@ def space(
     print_facts(opened.summary())
 
 
+@app.command()
+def latency(
+    architecture: Annotated[Path, typer.Argument(metavar="ARCH.json", help="an architecture as frontier front --json")],
+    device: Annotated[str, typer.Option(help="a device of the ledger, measured or imported")],
+    phase: Phase = "prefill",
+    batch: Batch = 1,
+    seq_len: SeqLen = 127,
+    new_tokens: Annotated[int, typer.Option(help="tokens decoded in a row: the mean step of them")] = 1,
+    tensor_parallel: Annotated[int, typer.Option(help="devices that share the model")] = 1,
+    vocab_size: Annotated[int, typer.Option(help="tokens there are to tell apart")] = 256,
+    context: Annotated[int | None, typer.Option(help="tokens a model holds; as many as needed if not given")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, float16 or bfloat16; the device's own if not given")
+    ] = None,
+    compiled: Annotated[bool | None, typer.Option("--compiled/--eager", help="whether elementwise calls fuse")] = None,
+    images: Images = "digits",
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Predict what an architecture costs on a device, without running it."""
+    from .jobs.latency import Question, price, read_architecture, shape_for
+    from .jobs.latency_text import latency_lines
+
+    found = read_architecture(architecture)
+    question = Question(phase, batch, seq_len, new_tokens, tensor_parallel, dtype, compiled)
+    shape = shape_for(found, question, vocab_size, context, images)
+    with open_ledger(db, create=False) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        answer = price(ledger, device, found, shape, question, reporter)
+    if as_json:
+        print_json(answer.to_json())
+        return
+    print("\n".join(latency_lines(answer, device, question)))
+
+
 @device_app.command("profile")
 def device_profile(
     space: Space = "tiny-lm",
@@ -279,22 +319,54 @@ def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 
 @device_app.command("import")
 def device_import(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="kernel tables: Parquet or CSV")],
+    files: Tables,
     name: Annotated[str, typer.Option("--name", help="the new device's name")],
-    duplicates: Annotated[
-        str, typer.Option(help="calls measured more than once that disagree: refuse, drop, fastest or last")
-    ] = "refuse",
+    duplicates: Duplicates = "refuse",
     db: Db = DEFAULT_DB,
     as_json: Json = False,
 ) -> None:
     """Keep published kernel tables as a device that need not be at hand."""
     from .jobs.kernel_tables import import_device
+    from .jobs.table_devices import fit_tables
     from .latency_models.tables.reader import read_import
 
     read = read_import(files, duplicates)
-    with open_ledger(db) as ledger:
+    with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         report = import_device(ledger, name, read)
+        fit_tables(ledger, name, reporter)
     print_json(vars(report)) if as_json else print_facts(report.facts())
+
+
+@device_app.command("fit")
+def device_fit(
+    tables: Tables,
+    holdout: Annotated[str, typer.Option(help="a condition on columns, such as 'n > 8192': rows to predict")],
+    seed: Seed = 0,
+    duplicates: Duplicates = "refuse",
+    as_json: Json = False,
+) -> None:
+    """Fit kernel tables without some of their shapes, and say how well those are predicted."""
+    from .jobs.table_devices import accuracy_of
+    from .latency_models.table_models import report
+
+    figures = accuracy_of(tables, duplicates, seed, holdout=holdout)
+    print_json([asdict(figure) for figure in figures]) if as_json else print(report(figures))
+
+
+@device_app.command("evaluate")
+def device_evaluate(
+    tables: Tables,
+    folds: Annotated[int, typer.Option(help="parts that whole shapes are divided into")] = 5,
+    seed: Seed = 0,
+    duplicates: Duplicates = "refuse",
+    as_json: Json = False,
+) -> None:
+    """Predict every row of kernel tables from shapes other than its own, and say how well."""
+    from .jobs.table_devices import accuracy_of
+    from .latency_models.table_models import report
+
+    figures = accuracy_of(tables, duplicates, seed, folds=folds)
+    print_json([asdict(figure) for figure in figures]) if as_json else print(report(figures))
 
 
 @device_app.command("validate")

@@ -18,6 +18,7 @@ from rich.table import Table
 STAGES = {
     "trace": "finding kernels",
     "profile": "measuring kernels",
+    "fit": "fitting kernel tables",
     "train": "training the supernet",
     "search": "searching",
     "finetune": "fine-tuning finalists",

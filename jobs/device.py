@@ -20,7 +20,7 @@ from ..latency_models import (
     describe_device,
     fit_predictor,
     least_size,
-    measure,
+    measure_space,
     space_calls,
     validate,
 )
@@ -28,6 +28,7 @@ from ..search_space import SearchSpace
 from ..supernet import Shape
 from .config import DeviceConfig
 from .reporter import Reporter
+from .table_devices import is_imported, table_predictor
 
 DISTURBED = 0.3
 
@@ -41,16 +42,19 @@ def profile_device(
     seed: int,
     reporter: Reporter,
 ) -> DeviceProfile:
-    """The device's profile, with every call of the space measured that is not yet in the ledger.
+    """The device's profile, with the calls of the space measured that latencies depend on and the ledger lacks.
 
-    Measurements are written as they are made, so that an interrupted profile goes on where it stopped.
+    Measurements are written as they are made, so that an interrupted profile goes on where it stopped. An imported
+    device is known by its tables: nothing is measured.
 
     Raises:
         InputError: the ledger holds a profile of that name from other hardware, versions or thread count.
     """
+    stored = ledger.device(device.name)
+    if stored and is_imported(stored.hardware):
+        return DeviceProfile(stored.name, stored.hardware)
     hardware = describe_device(device.threads)
     known = stored_measurements(ledger, device.name)
-    stored = ledger.device(device.name)
     if stored and stored.hardware != hardware:
         key = next(k for k in {**hardware, **stored.hardware} if hardware.get(k) != stored.hardware.get(k))
         raise InputError(
@@ -61,17 +65,28 @@ def profile_device(
     calls = space_calls(space, shape, workloads, lambda done, total: reporter.progress(done, total, "parts of models"))
     composition = dict(stored.composition) if stored else {}
     ledger.save_device(device.name, hardware, composition)
-    missing = [call for call in calls if call.key not in known]
-    if missing:
+    before = len(known)
+    if any(call.key not in known for call in calls):
         reporter.stage("profile", len(calls))
         _measure(ledger, device, calls, known, reporter)
     profile = DeviceProfile(device.name, hardware, tuple(known.values()), composition)
-    if missing or not all(_is_calibrated(composition, space, workload) for workload in workloads):
+    if len(known) > before or not all(_is_calibrated(composition, space, workload) for workload in workloads):
         reporter.note(f"measuring {device.calibration_models} whole models to learn launch gaps")
         composition = calibrate(profile, space, shape, workloads, seed, device.calibration_models)
         ledger.save_device(device.name, hardware, composition)
         profile = replace(profile, composition=composition)
     return profile
+
+
+def open_predictor(ledger: Ledger, profile: DeviceProfile, shape: Shape, reporter: Reporter) -> Predictor:
+    """Predicts what models of a shape cost on a device, measured or imported.
+
+    Raises:
+        InputError: the device is neither measured and calibrated nor known by tables.
+    """
+    if is_imported(profile.hardware):
+        return table_predictor(ledger, profile, shape, reporter)
+    return fit_predictor(profile, shape)
 
 
 def validate_device(
@@ -84,7 +99,13 @@ def validate_device(
     seed: int,
     count: int,
 ) -> Validation:
-    """Predicted against measured latency of held-out architectures; the outcome is stored with the device."""
+    """Predicted against measured latency of held-out architectures; the outcome is stored with the device.
+
+    Raises:
+        InputError: the device is not at hand to measure on.
+    """
+    if is_imported(profile.hardware):
+        raise InputError(f"device.name: one that is measured here; {profile.name!r} was imported from kernel tables")
     validation = validate(fit_predictor(profile, shape), space, shape, workload, threads, seed, count)
     row = ValidationRow(
         space=space.name,
@@ -148,7 +169,7 @@ def _compare(quantity: str, least: float, limit: float, where: str) -> None:
 def _measure(
     ledger: Ledger,
     device: DeviceConfig,
-    calls: tuple[KernelCall, ...],
+    calls: Mapping[KernelCall, float],
     known: dict[str, Measurement],
     reporter: Reporter,
 ) -> None:
@@ -170,7 +191,7 @@ def _measure(
         )
         ledger.add_measurements(device.name, [row])
 
-    campaign = measure(
+    campaign = measure_space(
         calls,
         threads=device.threads,
         known=dict(known),
@@ -185,8 +206,12 @@ def _measure(
         )
     if campaign.remaining:
         reporter.note(
-            f"{campaign.remaining} of {len(calls)} kernel calls had no time within device.measure_seconds; "
-            "they are predicted from those measured"
+            f"{campaign.remaining} of {len(calls)} kernel calls are predicted from those measured: "
+            + (
+                "measuring them as well would change latencies less than a repetition does"
+                if campaign.settled
+                else "there was no time for them within device.measure_seconds"
+            )
         )
 
 

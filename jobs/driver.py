@@ -12,11 +12,11 @@ from pathlib import Path
 from ..db import Job, Ledger
 from ..errors import InputError
 from ..evaluators.tasks import Task, open_task
-from ..latency_models import DeviceProfile, fit_predictor
+from ..latency_models import DeviceProfile
 from ..search_space import SearchSpace
 from ..supernet.shapes import check_fits
 from .config import JobConfig, parse_job
-from .device import check_latency, check_sizes, profile_device
+from .device import check_latency, check_sizes, open_predictor, profile_device
 from .reporter import Reporter
 from .run_folder import held
 from .stages import Run
@@ -74,7 +74,8 @@ def launch(
     config, space, task = prepared.config, prepared.space, prepared.task
     with _named(prepared.source):
         profile = profile_device(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
-        check_latency(fit_predictor(profile, task.shape), profile.name, space, config.workload, _limits(config))
+        predictor = open_predictor(ledger, profile, task.shape, reporter)
+        check_latency(predictor, profile.name, space, config.workload, _limits(config))
     job_id = f"{config.name}-{secrets.token_hex(3)}"
     run_dir = (runs / job_id).resolve()
     with held(run_dir):

@@ -17,10 +17,13 @@ from .reporter import Reporter
 WARMUP_SHARE = 10
 
 
-def finalists_stage(config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet, reporter: Reporter) -> None:
+def finalists_stage(
+    config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet, reporter: Reporter, at_hand: bool
+) -> None:
     """Measure and fine-tune the finalists that the ledger does not hold yet.
 
-    Latency does not depend on the weights, so it is measured first, while nothing else runs.
+    Latency does not depend on the weights, so it is measured first, while nothing else runs; where the device is not
+    `at_hand` it is not measured.
     """
     chosen = choose_finalists(ledger, job_id, config.finalists.count)
     done = ledger.recorded(job_id, "finetuned")
@@ -32,11 +35,12 @@ def finalists_stage(config: JobConfig, ledger: Ledger, job_id: str, supernet: Su
     measured = {
         digest: measure_model(architecture, supernet.shape, config.workload, config.device.threads)
         for digest, architecture in architectures.items()
+        if at_hand
     }
 
     def record(finalist: Finalist) -> None:
         inherited = next(evaluation for evaluation in left if evaluation.digest == finalist.digest)
-        ledger.record(job_id, [_evaluation(inherited, finalist, measured[finalist.digest])])
+        ledger.record(job_id, [_evaluation(inherited, finalist, measured.get(finalist.digest))])
         ledger.add_checkpoint(job_id, "finalist", finalist.weights_path, finalist.steps, digest=finalist.digest)
         done[finalist.digest] = inherited
         ledger.set_progress(job_id, "finetune", len(done), len(chosen))
@@ -74,12 +78,12 @@ def _plan(config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet) ->
     )
 
 
-def _evaluation(inherited: Evaluation, finalist: Finalist, measured: Measured) -> Evaluation:
+def _evaluation(inherited: Evaluation, finalist: Finalist, measured: Measured | None) -> Evaluation:
     return replace(
         inherited,
         fidelity="finetuned",
         val_loss=finalist.val_loss,
-        latency_measured_ms=measured.latency_ms,
+        latency_measured_ms=measured.latency_ms if measured else None,
         worker=None,
         seconds=finalist.seconds,
         weights_path=finalist.weights_path,

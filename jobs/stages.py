@@ -11,17 +11,18 @@ from ..evaluators.cluster import ray_cluster
 from ..evaluators.scoring import ScoringPool
 from ..evaluators.tasks import Task
 from ..evaluators.training import TrainingPlan, TrainingReport, batch_seed, load_supernet, train_supernet
-from ..latency_models import DeviceProfile, fit_predictor
+from ..latency_models import DeviceProfile
 from ..search_space import SearchSpace
 from ..supernet import Supernet
 from ..supernet.expert_load import ExpertLoad
 from ..supernet.optimizer import TrainerOptions
 from ..supernet.trainer import Batch
 from .config import JobConfig
-from .device import validate_device
+from .device import open_predictor, validate_device
 from .finalists import finalists_stage
 from .reporter import Reporter
 from .search import Search
+from .table_devices import is_imported
 
 FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
 
@@ -46,7 +47,8 @@ class Run:
                 supernet = load_supernet(self._train(), self.space, self.task.shape)
                 search = self._search(supernet)
                 self._enter("finetune", "from inherited weights")
-                finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter)
+                at_hand = not is_imported(self.profile.hardware)
+                finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter, at_hand)
             self._validate()
             self._finish(search)
         except KeyboardInterrupt:
@@ -89,7 +91,7 @@ class Run:
         settings = self.config.search
         self._enter("search", f"{settings.evaluations} evaluations proposed by {settings.sampler}")
         self.reporter.stage("search", settings.evaluations)
-        predictor = fit_predictor(self.profile, self.task.shape)
+        predictor = open_predictor(self.ledger, self.profile, self.task.shape, self.reporter)
         search = Search(self.config, self.space, predictor, self.ledger, self.job.id)
         recalibration = recalibration_batches(self.config, self.task)
         pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads, recalibration)
@@ -111,7 +113,7 @@ class Run:
     def _validate(self) -> None:
         """Predicted against measured latency, after Ray has gone, so that nothing else runs beside the measuring."""
         device = self.config.device
-        if not device.validation_models:
+        if not device.validation_models or is_imported(self.profile.hardware):
             return
         self.reporter.stage("validate", device.validation_models)
         validation = validate_device(
