@@ -40,6 +40,9 @@ unit: $(VENV)/dev
 # Hours on two cores. Each prints a table; the ranking keeps what it trained in ranking-cache and goes on from there.
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/latency_validation.py
+	$(BIN)/python benchmarks/latency_population.py
+	$(BIN)/python benchmarks/latency_memory.py
+	$(BIN)/python benchmarks/latency_tables.py
 	$(BIN)/python benchmarks/supernet_overhead.py
 	$(BIN)/python benchmarks/supernet_gap.py
 	$(BIN)/python benchmarks/equal_flops.py

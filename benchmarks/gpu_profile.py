@@ -38,14 +38,14 @@ from frontier.latency_models import (
     measure,
     measure_models,
 )
-from frontier.latency_models.composition import draw, fit_composition
-from frontier.latency_models.cuda_calls import in_cache
-from frontier.latency_models.cuda_timing import l2_bytes
-from frontier.latency_models.eager import Dispatched, fit_eager
-from frontier.latency_models.fit import KernelModel
-from frontier.latency_models.host_cost import host_costs
-from frontier.latency_models.replay import prepare
-from frontier.latency_models.timing import pinned
+from frontier.latency_models.measuring.cuda_calls import in_cache
+from frontier.latency_models.measuring.cuda_timing import l2_bytes
+from frontier.latency_models.measuring.host_cost import host_costs
+from frontier.latency_models.measuring.replay import prepare
+from frontier.latency_models.measuring.timing import pinned
+from frontier.latency_models.predicting.composition import draw, fit_composition
+from frontier.latency_models.predicting.eager import Dispatched, fit_eager
+from frontier.latency_models.predicting.fit import KernelModel
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ModelShape
 

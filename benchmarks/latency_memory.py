@@ -13,8 +13,8 @@ from random import Random
 from provenance import provenance
 
 from frontier.latency_models import PHASES, Tracer, Workload
-from frontier.latency_models.measured_memory import measured_peak_bytes
-from frontier.latency_models.memory import peak_memory_bytes
+from frontier.latency_models.measuring.measured_memory import measured_peak_bytes
+from frontier.latency_models.tracing.memory import peak_memory_bytes
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ImageShape, ModelShape, Shape
 

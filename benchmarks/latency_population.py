@@ -21,7 +21,7 @@ import torch
 from provenance import provenance
 
 from frontier.latency_models import Composition, KernelCall, Measurement, Prediction, Predictor, Tracer, Workload
-from frontier.latency_models.fit import KernelModel
+from frontier.latency_models.predicting.fit import KernelModel
 from frontier.search_space import SearchSpace
 from frontier.search_space.breeding import Breeder
 from frontier.search_space.population import Population

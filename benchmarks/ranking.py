@@ -38,7 +38,7 @@ from rule_training import (
 )
 
 from frontier.evaluators.tasks import Task, open_task
-from frontier.latency_models.validate import kendall_tau
+from frontier.latency_models.predicting.validate import kendall_tau
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet.param_count import ParamCounter
 

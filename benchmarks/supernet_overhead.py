@@ -19,7 +19,7 @@ import torch
 from provenance import provenance
 from torch import nn
 
-from frontier.latency_models.recorder import Recorder
+from frontier.latency_models.tracing.recorder import Recorder
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ModelShape, Supernet
 from frontier.supernet.optimizer import TrainerOptions, adamw, update

@@ -73,4 +73,5 @@ class TableLedger(Transactions):
         """By kind, what was fitted to a device's tables; None where nothing is yet."""
         query = select(KernelTableRow.kind, KernelTableRow.model).where(KernelTableRow.device == device)
         with self._reading() as session:
-            return {kind: model for kind, model in session.execute(query.order_by(KernelTableRow.kind)).all()}
+            rows = session.execute(query.order_by(KernelTableRow.kind)).all()
+        return {row.kind: row.model for row in rows}

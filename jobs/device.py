@@ -33,6 +33,26 @@ from .table_devices import is_imported, table_predictor
 DISTURBED = 0.3
 
 
+def device_of_job(
+    ledger: Ledger,
+    device: DeviceConfig,
+    space: SearchSpace,
+    shape: Shape,
+    workloads: tuple[Workload, ...],
+    seed: int,
+    reporter: Reporter,
+) -> DeviceProfile:
+    """What is known of the device that a job is for: measured now where it must be, or imported.
+
+    Raises:
+        InputError: see `profile_device`.
+    """
+    stored = ledger.device(device.name)
+    if stored and is_imported(stored.hardware):
+        return DeviceProfile(stored.name, stored.hardware)
+    return profile_device(ledger, device, space, shape, workloads, seed, reporter)
+
+
 def profile_device(
     ledger: Ledger,
     device: DeviceConfig,
@@ -44,17 +64,16 @@ def profile_device(
 ) -> DeviceProfile:
     """The device's profile, with the calls of the space measured that latencies depend on and the ledger lacks.
 
-    Measurements are written as they are made, so that an interrupted profile goes on where it stopped. An imported
-    device is known by its tables: nothing is measured.
+    Measurements are written as they are made, so that an interrupted profile goes on where it stopped.
 
     Raises:
-        InputError: the ledger holds a profile of that name from other hardware, versions or thread count.
+        InputError: the ledger holds a device of that name that was imported or has other hardware, versions or threads.
     """
-    stored = ledger.device(device.name)
-    if stored and is_imported(stored.hardware):
-        return DeviceProfile(stored.name, stored.hardware)
     hardware = describe_device(device.threads)
     known = stored_measurements(ledger, device.name)
+    stored = ledger.device(device.name)
+    if stored and is_imported(stored.hardware):
+        raise InputError(f"device.name: {device.name!r} was imported from kernel tables: choose another name")
     if stored and stored.hardware != hardware:
         key = next(k for k in {**hardware, **stored.hardware} if hardware.get(k) != stored.hardware.get(k))
         raise InputError(
@@ -99,13 +118,7 @@ def validate_device(
     seed: int,
     count: int,
 ) -> Validation:
-    """Predicted against measured latency of held-out architectures; the outcome is stored with the device.
-
-    Raises:
-        InputError: the device is not at hand to measure on.
-    """
-    if is_imported(profile.hardware):
-        raise InputError(f"device.name: one that is measured here; {profile.name!r} was imported from kernel tables")
+    """Predicted against measured latency of held-out architectures; the outcome is stored with the device."""
     validation = validate(fit_predictor(profile, shape), space, shape, workload, threads, seed, count)
     row = ValidationRow(
         space=space.name,

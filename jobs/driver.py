@@ -16,7 +16,7 @@ from ..latency_models import DeviceProfile
 from ..search_space import SearchSpace
 from ..supernet.shapes import check_fits
 from .config import JobConfig, parse_job
-from .device import check_latency, check_sizes, open_predictor, profile_device
+from .device import check_latency, check_sizes, device_of_job, open_predictor
 from .reporter import Reporter
 from .run_folder import held
 from .stages import Run
@@ -73,7 +73,7 @@ def launch(
     """
     config, space, task = prepared.config, prepared.space, prepared.task
     with _named(prepared.source):
-        profile = profile_device(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
+        profile = device_of_job(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
         predictor = open_predictor(ledger, profile, task.shape, reporter)
         check_latency(predictor, profile.name, space, config.workload, _limits(config))
     job_id = f"{config.name}-{secrets.token_hex(3)}"

@@ -13,9 +13,9 @@ from ..db import Device, Ledger
 from ..errors import InputError
 from ..evaluators.tasks import ImageClassificationConfig
 from ..latency_models import Composition, DeviceProfile, Workload
-from ..latency_models.composition import SUMMED
-from ..latency_models.fit import KernelModel
-from ..latency_models.report import LatencyReport, Pricing, report
+from ..latency_models.predicting.composition import SUMMED
+from ..latency_models.predicting.fit import KernelModel
+from ..latency_models.predicting.report import LatencyReport, Pricing, report
 from ..search_space import Architecture
 from ..supernet import ModelShape, Shape
 from .device import stored_measurements

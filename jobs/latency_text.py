@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..latency_models.report import LatencyReport, Part
+from ..latency_models.predicting.report import LatencyReport, Part
 from .latency import Answer, Question
 
 SOURCES = {

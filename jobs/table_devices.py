@@ -11,7 +11,7 @@ import torch
 from ..db import Ledger
 from ..errors import InputError
 from ..latency_models import DeviceProfile, Predictor, Tracer
-from ..latency_models.composition import SUMMED
+from ..latency_models.predicting.composition import SUMMED
 from ..latency_models.table_models import Figure, TableModel, evaluate, from_bytes, limits_of, to_bytes
 from ..latency_models.table_models.kernels import TableKernels
 from ..latency_models.tables import KINDS
@@ -35,6 +35,8 @@ def is_imported(hardware: Mapping[str, Any]) -> bool:
 def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, TableModel]:
     """The models of a device's tables by kind; what is not in the ledger yet is fitted now and kept there.
 
+    A table that is too small to hold any shape out has none; the reporter is told.
+
     Raises:
         InputError: there is no such device, or it has no tables.
     """
@@ -51,7 +53,11 @@ def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, Tab
     for done, kind in enumerate(missing, 1):
         frame = ledger.kernel_table(device, kind)
         assert frame is not None, "a kind that is listed has a table"
-        models[kind] = TableModel.fit(KINDS[kind], frame, limits_of(str(stored.hardware["device"])), SEED)
+        try:
+            models[kind] = TableModel.fit(KINDS[kind], frame, limits_of(str(stored.hardware["device"])), SEED)
+        except InputError as error:
+            reporter.note(f"warning: nothing can be predicted from this table: {error}")
+            continue
         ledger.save_kernel_model(device, kind, to_bytes(models[kind]))
         reporter.progress(done, len(missing), kind)
     return models

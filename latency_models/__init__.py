@@ -5,18 +5,18 @@ A model's latency is predicted from the kernels it is seen to launch, each measu
 
 from __future__ import annotations
 
-from .active import Uses, measure_space
 from .calls import KernelCall, LayerCall
-from .composition import Composition, calibrate
-from .least import SIZES, least_size
-from .measure import Campaign, Measurement, measure
-from .predict import Predictor, fit_predictor
-from .prediction import Prediction, Predictions
+from .measuring.measure import Campaign, Measurement, measure
+from .measuring.whole_model import Measured, measure_model, measure_models
+from .predicting.active import Uses, measure_space
+from .predicting.composition import Composition, calibrate
+from .predicting.least import SIZES, least_size
+from .predicting.predict import Predictor, fit_predictor
+from .predicting.prediction import Prediction, Predictions
+from .predicting.validate import Validation, kendall_tau, validate
 from .profile import DeviceProfile, describe_device
-from .section import Section
-from .trace import Tracer, space_calls
-from .validate import Validation, kendall_tau, validate
-from .whole_model import Measured, measure_model, measure_models
+from .tracing.section import Section
+from .tracing.trace import Tracer, space_calls
 from .workload import PHASES, Workload
 
 __all__ = [

@@ -15,8 +15,8 @@ import torch
 
 from ..errors import InputError
 from .calls import KernelCall
-from .cuda_device import describe_cuda
-from .measurement import Measurement
+from .measuring.cuda_device import describe_cuda
+from .measuring.measurement import Measurement
 
 
 @dataclass(frozen=True)

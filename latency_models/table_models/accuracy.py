@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..validate import kendall_tau
+from ..predicting.validate import kendall_tau
 
 # Rank agreement compares all pairs, so it is taken of this many rows at most.
 RANKED = 400

@@ -10,8 +10,8 @@ import pandas as pd
 from ...errors import InputError
 from ..calls import KernelCall
 from ..families import FUSED
-from ..fit import KernelTime
-from ..table_shapes import TableShape, table_shape
+from ..predicting.fit import KernelTime
+from ..predicting.table_shapes import TableShape, table_shape
 from .model import TableModel
 from .roofline import Roofline
 

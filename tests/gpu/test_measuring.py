@@ -11,12 +11,12 @@ import torch
 from frontier.errors import InputError
 from frontier.latency_models import KernelCall, Tracer, Workload, describe_device, measure, measure_models
 from frontier.latency_models.calls import encode
-from frontier.latency_models.cuda_models import time_models
-from frontier.latency_models.cuda_timing import CannotCapture, captured, l2_bytes, replay_times_us
-from frontier.latency_models.eager import Dispatched
-from frontier.latency_models.fit import KernelModel
-from frontier.latency_models.host_cost import VIEW, host_costs
-from frontier.latency_models.timing import pinned
+from frontier.latency_models.measuring.cuda_models import time_models
+from frontier.latency_models.measuring.cuda_timing import CannotCapture, captured, l2_bytes, replay_times_us
+from frontier.latency_models.measuring.host_cost import VIEW, host_costs
+from frontier.latency_models.measuring.timing import pinned
+from frontier.latency_models.predicting.eager import Dispatched
+from frontier.latency_models.predicting.fit import KernelModel
 from frontier.search_space import SearchSpace
 from frontier.supernet import ModelShape
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from frontier.latency_models import Tracer, Workload
-from frontier.latency_models.cuda_models import model_run
-from frontier.latency_models.recorder import Recorder
+from frontier.latency_models.measuring.cuda_models import model_run
+from frontier.latency_models.tracing.recorder import Recorder
 from frontier.search_space import Architecture
 from frontier.supernet import ImageShape, Shape, Supernet
 from frontier.supernet.routing import Router

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 import torch
 
-from frontier.latency_models import DeviceProfile, KernelCall, Measurement, Workload, space_calls, timing
-from frontier.latency_models.decode_state import cached_state, storage_bytes
-from frontier.latency_models.recorder import Recorder
+from frontier.latency_models import DeviceProfile, KernelCall, Measurement, Workload, space_calls
+from frontier.latency_models.measuring import timing
+from frontier.latency_models.tracing.decode_state import cached_state, storage_bytes
+from frontier.latency_models.tracing.recorder import Recorder
 from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ModelShape, Shape, build_model
 

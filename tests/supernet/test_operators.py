@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from frontier.latency_models import Workload
-from frontier.latency_models.trace import Tracer
+from frontier.latency_models.tracing.trace import Tracer
 from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, Architecture, SearchSpace, preset_names
 from frontier.supernet import ImageShape, ModelShape, Supernet
 from frontier.supernet.export.fresh_process import largest_relative_difference, run_in_fresh_process

@@ -1,0 +1,196 @@
+"""How kernel times add up to a model's latency: fitted on whole models, per phase.
+
+latency = kernel_factor * (sum of kernel times) + launch_ms * (operators dispatched) + fixed_ms
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ...search_space import Architecture, SearchSpace
+from ...supernet import Shape
+from ..measuring.whole_model import measure_models
+from ..profile import DeviceProfile
+from ..tracing.trace import Tracer
+from ..workload import Workload
+from .fit import KernelModel
+
+FACTOR_BOUNDS = (0.7, 1.3)
+COVERAGE = 0.9
+LEAST_COUNT = 5
+DRAWS_PER_MODEL = 100
+PASSES = 2
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One phase's coefficients.
+
+    `interval` is the relative error that 90 % of the calibration models stay within when each is left out of the fit;
+    `mape` the mean of those errors. `digests` are the architectures used: validation refuses them.
+    """
+
+    kernel_factor: float
+    launch_ms: float
+    fixed_ms: float
+    interval: float
+    mape: float
+    seed: int
+    space: str
+    workloads: list[dict[str, Any]]
+    digests: list[str]
+
+    def latency_ms(self, kernel_ms: NDArray[np.float64], launches: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Milliseconds of whole models from their summed kernel milliseconds and dispatched operators."""
+        return self.kernel_factor * kernel_ms + self.launch_ms * launches + self.fixed_ms
+
+
+# How kernels add up on a device of which no whole model was measured. Published kernels are timed in replayed graphs,
+# the gap to the next one included, so they are summed; sums are reported 4 to 14 % short of whole decoding steps.
+SUMMED = Composition(
+    kernel_factor=1.0,
+    launch_ms=0.0,
+    fixed_ms=0.0,
+    interval=0.15,
+    mape=0.15,
+    seed=0,
+    space="",
+    workloads=[],
+    digests=[],
+)
+
+
+def calibrate(
+    profile: DeviceProfile,
+    space: SearchSpace,
+    shape: Shape,
+    workloads: Sequence[Workload],
+    seed: int,
+    count: int,
+) -> dict[str, Any]:
+    """Measure `count` random architectures at every workload and fit how their kernels add up.
+
+    Threads are those of the profile's hardware. Workloads of one phase share a fit.
+
+    Returns:
+        Plain JSON: phase -> the fields of `Composition`. Phases that are not calibrated now stay as in the profile.
+
+    Raises:
+        InputError: the profile has no measurements, the count is too small, or the space has fewer architectures.
+    """
+    if not profile.measurements:
+        raise InputError(f"device {profile.name}: measure its kernels before calibrating; got no measurements")
+    if count < LEAST_COUNT:
+        raise InputError(f"count: at least {LEAST_COUNT} whole models to calibrate on; got {count}")
+    architectures = draw(space, count, seed)
+    kernels, tracer = KernelModel(profile.measurements), Tracer(shape)
+    composition = dict(profile.composition)
+    for phase in sorted({workload.phase for workload in workloads}):
+        used = [workload for workload in workloads if workload.phase == phase]
+        rows: list[tuple[float, float]] = []
+        measured: list[float] = []
+        for workload in used:
+            rounds = measure_models(architectures, shape, workload, profile.hardware["threads"], PASSES, seed)
+            measured += [min(one.latency_ms for one in models) for models in zip(*rounds, strict=True)]
+            rows += [kernel_sum(tracer, kernels, architecture, workload) for architecture in architectures]
+        table, latency_ms = np.array(rows), np.array(measured)
+        factor, launch_ms, fixed_ms = fit_composition(table, latency_ms)
+        errors = left_out_errors(table, latency_ms)
+        composition[phase] = asdict(
+            Composition(
+                kernel_factor=factor,
+                launch_ms=launch_ms,
+                fixed_ms=fixed_ms,
+                interval=_covering(errors),
+                mape=float(np.mean(errors)),
+                seed=seed,
+                space=space.name,
+                workloads=[workload.to_json() for workload in used],
+                digests=[architecture.digest for architecture in architectures],
+            )
+        )
+    return composition
+
+
+def draw(space: SearchSpace, count: int, seed: int, leave_out: frozenset[str] = frozenset()) -> list[Architecture]:
+    """Distinct random architectures, none of whose digests is in `leave_out`.
+
+    Raises:
+        InputError: the space has not that many.
+    """
+    rng, found = Random(seed), {}
+    for _ in range(DRAWS_PER_MODEL * count):
+        architecture = space.sample(rng)
+        if architecture.digest not in leave_out:
+            found[architecture.digest] = architecture
+        if len(found) == count:
+            return list(found.values())
+    raise InputError(
+        f"count: space {space.name} has not that many other architectures than the {len(leave_out)} used; got {count}"
+    )
+
+
+def kernel_sum(
+    tracer: Tracer, kernels: KernelModel, architecture: Architecture, workload: Workload
+) -> tuple[float, float]:
+    """Summed kernel milliseconds and dispatched operators of an architecture."""
+    calls = tracer.calls(architecture, workload)
+    return sum(kernels.time(one.call).time_us for one in calls) / 1e3, sum(one.launches for one in calls)
+
+
+def fit_composition(table: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Kernel factor (within bounds), launch and fixed milliseconds (not negative) of the least relative error.
+
+    `table` has a row (kernel milliseconds, launches) per model. The error is made robust by a few rounds of weights
+    that turn squares into absolute values.
+    """
+    features = np.column_stack([table, np.ones(len(table))]) / latency_ms[:, None]
+    weights = np.ones(len(table))
+    best = np.array([1.0, 0.0, 0.0])
+    for _ in range(8):
+        best = _bounded_least_squares(features, weights)
+        weights = 1 / np.sqrt(np.maximum(np.abs(features @ best - 1), 0.01))
+    factor, launch_ms, fixed_ms = (float(value) for value in best)
+    return factor, launch_ms, fixed_ms
+
+
+def _bounded_least_squares(features: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit features @ x = 1 within the bounds: solve for every choice of what sits on a bound, take the best one."""
+    candidates = []
+    for factor, launch, fixed in product((None, *FACTOR_BOUNDS), (None, 0.0), (None, 0.0)):
+        solution = np.array([np.nan if value is None else value for value in (factor, launch, fixed)])
+        free = np.isnan(solution)
+        solution[~free] = [value for value in (factor, launch, fixed) if value is not None]
+        if free.any():
+            rest = 1 - features[:, ~free] @ solution[~free]
+            solution[free] = np.linalg.lstsq(features[:, free] * weights[:, None], rest * weights, rcond=None)[0]
+        low, high = FACTOR_BOUNDS
+        if low <= solution[0] <= high and solution[1] >= 0 and solution[2] >= 0:
+            candidates.append((float(np.sum((weights * (features @ solution - 1)) ** 2)), solution))
+    return min(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def left_out_errors(table: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The relative error at every model when it is left out of the fit."""
+    errors = []
+    for index in range(len(table)):
+        others = np.arange(len(table)) != index
+        factor, launch_ms, fixed_ms = fit_composition(table[others], latency_ms[others])
+        predicted = factor * table[index, 0] + launch_ms * table[index, 1] + fixed_ms
+        errors.append(abs(predicted / latency_ms[index] - 1))
+    return np.array(errors)
+
+
+def _covering(errors: NDArray[np.float64]) -> float:
+    """The error that a further model stays within with 90 % certainty (split conformal: arXiv 2107.07511)."""
+    rank = min(len(errors), math.ceil((len(errors) + 1) * COVERAGE))
+    return float(np.sort(errors)[rank - 1])

@@ -1,0 +1,166 @@
+"""One architecture's latency taken apart: by family, by what it is priced by, and over how many devices it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+import torch
+
+from ...search_space import Architecture
+from ...supernet import Shape
+from ..calls import KernelCall
+from ..tracing.section import Section
+from ..tracing.trace import Tracer
+from ..workload import Workload
+from .composition import Composition
+from .fit import KernelTime, KernelTimes
+from .predict import Predictor
+from .tensor_parallel import Piece, elapsed, one_of, pieces
+
+Bound = Literal["time_us", "low_us", "high_us"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The kernels of one family (or one operator) that are priced the same way. `share` is of all device time."""
+
+    name: str
+    source: str
+    calls: int
+    latency_ms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class LatencyReport:
+    """What one of `devices` does in one workload.
+
+    `low_ms` to `high_ms` covers about 90 % of such architectures. `extrapolated_share` is the part of the time in
+    kernels outside of what was measured, `exposed_share` the part that waits for other devices. `parts` are
+    families by their time; collectives count whole, hidden or not. `by_bytes` are the operators that nothing was
+    measured of: they are priced by what they move and compute. Parameters, memory and state are those of one device.
+    """
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    measured_share: float
+    extrapolated_share: float
+    exposed_share: float
+    devices: int
+    param_count: int
+    peak_memory_bytes: int
+    state_bytes: int
+    parts: tuple[Part, ...]
+    by_bytes: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What prices are made from: kernel times, how they add up, and what kind of numbers a model computes with.
+
+    `compiled` prices what a compiler makes of a trace (see `fusion`).
+    """
+
+    kernels: KernelTimes
+    composition: Composition
+    dtype: torch.dtype = torch.float32
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A call and what is known of its time."""
+
+    call: KernelCall
+    time: KernelTime
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one device runs, piece by piece."""
+
+    pieces: list[Piece]
+    sections: list[Section]
+    pricing: Pricing
+
+    def elapsed_ms(self, bound: Bound, exchanges: bool = True) -> float:
+        """Milliseconds from beginning to end, if every kernel takes as long as that bound of its time says."""
+        waits = [self._exchange_ms(piece, bound) if exchanges else 0.0 for piece in self.pieces]
+        computes = [self._compute_ms(section, bound) for section in self.sections]
+        return elapsed(computes, waits, [piece.hidden for piece in self.pieces]) + self.pricing.composition.fixed_ms
+
+    def timed(self) -> list[_Timed]:
+        """Every kernel, collectives among them."""
+        inside = (one.call for section in self.sections for one in section.calls)
+        between = (piece.exchange for piece in self.pieces if piece.exchange)
+        return [_Timed(call, self.pricing.kernels.time(call)) for call in chain(inside, between)]
+
+    def _compute_ms(self, section: Section, bound: Bound) -> float:
+        composition = self.pricing.composition
+        kernels_us = sum(getattr(self.pricing.kernels.time(one.call), bound) for one in section.calls)
+        return composition.kernel_factor * kernels_us / 1e3 + composition.launch_ms * section.launches
+
+    def _exchange_ms(self, piece: Piece, bound: Bound) -> float:
+        return float(getattr(self.pricing.kernels.time(piece.exchange), bound)) / 1e3 if piece.exchange else 0.0
+
+
+def report(
+    architecture: Architecture, shape: Shape, workload: Workload, pricing: Pricing, devices: int = 1
+) -> LatencyReport:
+    """Price an architecture; `devices` of one kind share it (tensor parallelism).
+
+    Raises:
+        InputError: the workload does not fit the shape, or the model cannot be split over so many devices.
+    """
+    own, own_shape = one_of(architecture, shape, devices)
+    tracer = Tracer(own_shape, dtype=pricing.dtype, compiled=pricing.compiled)
+    predictor = Predictor(pricing.kernels, {workload.phase: pricing.composition}, own_shape, tracer)
+    prediction = predictor.predict(own, workload)
+    dtype = str(pricing.dtype).removeprefix("torch.")
+    row = pieces(own, own_shape, workload, devices, dtype, pricing.dtype.itemsize)
+    sections = [tracer.section(piece.member.setting, piece.member.block, workload) for piece in row]
+    run = _Run(row, sections, pricing)
+    timed, latency_ms = run.timed(), run.elapsed_ms("time_us")
+    return LatencyReport(
+        latency_ms=latency_ms,
+        low_ms=max(0.0, latency_ms * (1 - _reach(run, "low_us"))),
+        high_ms=latency_ms * (1 + _reach(run, "high_us")),
+        measured_share=_share(timed, lambda one: one.time.measured),
+        extrapolated_share=_share(timed, lambda one: one.time.extrapolates),
+        exposed_share=1 - run.elapsed_ms("time_us", exchanges=False) / latency_ms,
+        devices=devices,
+        param_count=prediction.param_count,
+        peak_memory_bytes=prediction.peak_memory_bytes,
+        state_bytes=prediction.state_bytes,
+        parts=_grouped(timed, lambda one: one.call.family),
+        by_bytes=tuple(part for part in _grouped(timed, lambda one: one.call.op) if part.source == "bytes"),
+    )
+
+
+def _reach(run: _Run, bound: Bound) -> float:
+    """How far the interval goes to one side: kernels err together, how they add up errs by itself."""
+    latency_ms = run.elapsed_ms("time_us")
+    return math.hypot(run.pricing.composition.interval, run.elapsed_ms(bound) / latency_ms - 1)
+
+
+def _share(timed: Iterable[_Timed], of: Callable[[_Timed], bool]) -> float:
+    timed = list(timed)
+    return sum(one.time.time_us for one in timed if of(one)) / sum(one.time.time_us for one in timed)
+
+
+def _grouped(timed: list[_Timed], name: Callable[[_Timed], str]) -> tuple[Part, ...]:
+    """Parts by name and source, the longest first."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for one in timed:
+        groups.setdefault((name(one), one.time.source), []).append(one.time.time_us)
+    total_us = sum(one.time.time_us for one in timed)
+    parts = [
+        Part(named, source, len(times), sum(times) / 1e3, sum(times) / total_us)
+        for (named, source), times in groups.items()
+    ]
+    return tuple(sorted(parts, key=lambda part: -part.latency_ms))
