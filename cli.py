@@ -317,6 +317,24 @@ def device_list(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     print_frame(frame, columns)
 
 
+@device_app.command("export")
+def device_export(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="a measured device of the ledger")],
+    out: Annotated[Path, typer.Option(help="the Parquet file to write; it must not exist")],
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Write a device's measured kernels as a Parquet file."""
+    from .jobs.device import write_measurements
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        count = write_measurements(ledger, device, out)
+    if as_json:
+        print_json({"file": str(out), "measurements": count})
+        return
+    print(f"{out} written: {count} measured kernel calls")
+
+
 @device_app.command("import")
 def device_import(
     files: Tables,

@@ -67,6 +67,10 @@ class DeviceLedger(Transactions):
                 "median_us": float(row.median_us),
                 "spread_us": float(row.spread_us),
                 "count": int(row.count),
+                "timing": row.timing,
+                "warm_us": real(row.warm_us),
+                "kernel_names": list(row.kernel_names),
+                "note": row.note,
             }
             for row in rows
         ]
@@ -79,7 +83,7 @@ class DeviceLedger(Transactions):
         query = select(*(getattr(MeasurementRow, name) for name in _MEASUREMENT))
         with self._reading() as session:
             rows = session.execute(query.where(MeasurementRow.device == device).order_by(MeasurementRow.key)).all()
-        return [KernelMeasurement(*row) for row in rows]
+        return [KernelMeasurement(**{**row._mapping, "kernel_names": tuple(row.kernel_names)}) for row in rows]
 
     def add_validation(self, device: str, validation: ValidationRow) -> None:
         """Write a check of a device's predictions. Raises InputError where there is no such device."""

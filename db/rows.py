@@ -88,7 +88,11 @@ class Device:
 
 @dataclass(frozen=True)
 class KernelMeasurement:
-    """One kernel call as measured. `arguments` is canonical JSON, `spread_us` the interquartile range."""
+    """One kernel call as measured. `arguments` is canonical JSON, `spread_us` the interquartile range.
+
+    `timing` says how it was timed, `warm_us` how long it takes where everything it reads is in the cache,
+    `kernel_names` what the library launched, `note` why it was not timed otherwise.
+    """
 
     key: str
     op: str
@@ -99,6 +103,10 @@ class KernelMeasurement:
     median_us: float
     spread_us: float
     count: int
+    timing: str = "clock"
+    warm_us: float | None = None
+    kernel_names: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -235,7 +235,10 @@ class DeviceRow(Base):
 
 
 class MeasurementRow(Base):
-    """One kernel call as measured on a device; `arguments` is kept as the text that `key` is the hash of."""
+    """One kernel call as measured on a device; `arguments` is kept as the text that `key` is the hash of.
+
+    NULL in `warm_us` means that the time with a warm cache was not measured apart.
+    """
 
     __tablename__ = "measurements"
     __table_args__ = tuple(not_negative("flops", "bytes", "median_us", "spread_us", "count"))
@@ -250,6 +253,10 @@ class MeasurementRow(Base):
     median_us: Mapped[float]
     spread_us: Mapped[float]
     count: Mapped[int]
+    timing: Mapped[str] = mapped_column(server_default="clock")
+    warm_us: Mapped[float | None]
+    kernel_names: Mapped[list[Any]] = mapped_column(server_default="[]")
+    note: Mapped[str] = mapped_column(server_default="")
 
 
 class KernelTableRow(Base):

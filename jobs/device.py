@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ..db import KernelMeasurement, Ledger, ValidationRow
 from ..errors import InputError
@@ -142,9 +145,35 @@ def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
             median_us=row.median_us,
             spread_us=row.spread_us,
             count=row.count,
+            timing=row.timing,
+            warm_us=row.warm_us,
+            kernel_names=row.kernel_names,
+            note=row.note,
         )
         for row in ledger.measurements(device)
     }
+
+
+def write_measurements(ledger: Ledger, device: str, path: Path) -> int:
+    """Write what was measured of a device's kernels as a Parquet file, a row per call; how many rows there are.
+
+    Raises:
+        InputError: there is no such device, nothing of it was measured, or the file exists or can't be written.
+    """
+    if ledger.device(device) is None:
+        raise InputError(f"DEVICE: one in {ledger.url} (frontier device list); got {device!r}")
+    rows = ledger.measurements(device)
+    if not rows:
+        raise InputError(f"DEVICE: one whose kernels were measured; got {device!r}")
+    content = pd.DataFrame([asdict(row) for row in rows]).to_parquet(None, engine="pyarrow", index=False)
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise InputError(f"--out: a file that does not exist yet; got {path}") from None
+    except OSError as error:
+        raise InputError(f"--out: a file that can be written; got {path}: {error.strerror}") from None
+    return len(rows)
 
 
 def check_sizes(space: SearchSpace, shape: Shape, workload: Workload, limits: Mapping[str, float]) -> None:
@@ -201,6 +230,10 @@ def _measure(
             median_us=measurement.median_us,
             spread_us=measurement.spread_us,
             count=measurement.count,
+            timing=measurement.timing,
+            warm_us=measurement.warm_us,
+            kernel_names=measurement.kernel_names,
+            note=measurement.note,
         )
         ledger.add_measurements(device.name, [row])
 

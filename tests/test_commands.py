@@ -9,9 +9,11 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import SMALL_JOB, RunJob, frontier_command
 
@@ -52,7 +54,7 @@ def test_every_read_command_speaks_json(finished_job: RunJob) -> None:
     (listed,) = [entry for entry in read_json(finished_job, "jobs") if entry["id"] == finished_job.job_id]
     shown = read_json(finished_job, "show", finished_job.job_id)
     front = read_json(finished_job, "front", finished_job.job_id)
-    (device,) = read_json(finished_job, "device", "list")
+    device = next(entry for entry in read_json(finished_job, "device", "list") if entry["measurements"])
     assert listed["front_size"] == len(front)
     assert shown["facts"]["validation"]["count"] == 4
     assert device["name"] == "this-machine"
@@ -105,20 +107,43 @@ with torch.inference_mode():
 def readme_commands() -> list[str]:
     """The README's `frontier` commands, in their order. `make` commands are what runs this."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [
         line.removeprefix(".venv/bin/") for line in lines if line.removeprefix(".venv/bin/").startswith("frontier ")
     ]
 
 
+ARCHITECTURE = {
+    "width": 64,
+    "blocks": [
+        {
+            "token_mixer": {"kind": "attention", "num_heads": 4, "num_kv_heads": 2, "head_dim": 16},
+            "channel_mixer": {"kind": "swiglu", "inner": 160},
+        }
+    ],
+}
+
+
+def published_table() -> pd.DataFrame:
+    """Matrix products as published: 3 us, and 1 us more per 100 million operations."""
+    sizes = product((1, 8, 64, 500, 4096), (64, 256, 1000, 4096, 16384), (64, 256, 1000, 4096))
+    rows = pd.DataFrame(sizes, columns=["m", "n", "k"])
+    rows["latency"] = 3e-3 + 2e-11 * rows.m * rows.n * rows.k
+    runtime = {"framework": "law", "version": "1", "kernel_source": "made", "device": "Example X1"}
+    return rows.assign(op_name="gemm", gemm_dtype="bfloat16", **runtime)
+
+
 def test_the_readmes_commands_run(finished_job: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it stands, with a small job in place of the reader's, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    published_table().to_parquet("gemm_perf.parquet")
+    Path("architecture.json").write_text(json.dumps(ARCHITECTURE))
     with open_ledger(str(finished_job.db), read_only=True) as ledger:
         digest = ledger.front(finished_job.job_id).iloc[0]["digest"]
     ran = 0
     for command in readme_commands():
-        words = [{"JOB": finished_job.job_id, "ARCH": digest}.get(word, word) for word in shlex.split(command)[1:]]
+        found = {"JOB": finished_job.job_id, "ARCH": digest, "*_perf.parquet": "gemm_perf.parquet"}
+        words = [found.get(word, word) for word in shlex.split(command, comments=True)[1:]]
         if words[0] in ("dashboard", "search", "resume") or words[:2] in (
             ["device", "profile"],
             ["device", "validate"],
@@ -129,6 +154,17 @@ def test_the_readmes_commands_run(finished_job: RunJob, tmp_path: Path, monkeypa
         assert process.returncode == 0, f"{command}: {err[-1000:]}"
         ran += 1
     assert ran >= 6
+
+
+def test_measured_kernels_are_written_as_parquet(finished_job: RunJob, tmp_path: Path) -> None:
+    out = tmp_path / "kernels.parquet"
+    device = next(entry for entry in read_json(finished_job, "device", "list") if entry["name"] == "this-machine")
+    written = read_json(finished_job, "device", "export", "this-machine", "--out", str(out))
+    frame = pd.read_parquet(out)
+    assert written["measurements"] == len(frame) == device["measurements"]
+    assert frame["key"].is_unique
+    assert (frame["median_us"] > 0).all()
+    assert set(frame["timing"]) == {"clock"}
 
 
 def test_a_device_is_profiled_and_validated(finished_job: RunJob, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -500,6 +501,13 @@ class TestDevices:
         assert ledger.measurements("cpu") == [measurement("a", 3.0), measurement("b", 4.0)]
         assert ledger.measurements("gpu") == [measurement("b", 9.0)]
         assert ledger.measurements("nowhere") == []
+
+    def test_how_a_kernel_was_timed_is_kept(self, ledger: Ledger) -> None:
+        ledger.save_device("gpu", {}, {})
+        told = {"timing": "graph", "warm_us": 0.75, "kernel_names": ("gemm_a", "split_k"), "note": "naïve"}
+        rows = [replace(measurement("a"), **told), measurement("b")]
+        ledger.add_measurements("gpu", rows)
+        assert ledger.measurements("gpu") == rows
 
     def test_validations_and_the_list_of_devices(self, ledger: Ledger) -> None:
         pairs = [{"digest": "a", "predicted_ms": 1.0, "measured_ms": math.nan}]

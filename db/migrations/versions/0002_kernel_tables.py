@@ -1,4 +1,4 @@
-"""Published kernel tables of imported devices."""
+"""Published kernel tables of imported devices, and how a measured kernel was timed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["device"], ["devices.name"], name=op.f("fk_kernel_tables_device_devices")),
         sa.PrimaryKeyConstraint("device", "kind", name=op.f("pk_kernel_tables")),
     )
+    op.add_column("measurements", sa.Column("timing", sa.Text(), server_default="clock", nullable=False))
+    op.add_column("measurements", sa.Column("warm_us", sa.Double(), nullable=True))
+    op.add_column("measurements", sa.Column("kernel_names", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("measurements", sa.Column("note", sa.Text(), server_default="", nullable=False))
 
 
 def downgrade() -> None:
     """Back to the first tables; imported kernel tables are lost."""
+    with op.batch_alter_table("measurements") as measurements:
+        for name in ("note", "kernel_names", "warm_us", "timing"):
+            measurements.drop_column(name)
     op.drop_table("kernel_tables")
