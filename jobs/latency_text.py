@@ -37,7 +37,7 @@ def latency_lines(answer: Answer, device: str, question: Question) -> Iterator[s
         yield f"outside of what was measured: {found.extrapolated_share:.1%} of the time; such figures are less sure"
     if found.by_bytes:
         yield "of these nothing is known but what they move and compute; their interval is wide:"
-        yield from (f"  {part.name}: {part.calls} calls, {part.share:.1%} of the time" for part in found.by_bytes)
+        yield from (f"  {part.name}: {part.share:.1%} of the time, {part.calls} launched" for part in found.by_bytes)
 
 
 def _workload(question: Question) -> str:

@@ -46,7 +46,7 @@ def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, Tab
     kept = ledger.kernel_models(device)
     if not kept:
         raise InputError(f"device: one with imported tables; got {device!r}")
-    models = {kind: from_bytes(content) for kind, content in kept.items() if content}
+    models = _readable(kept, reporter)
     missing = [kind for kind in kept if kind not in models]
     if missing:
         reporter.stage("fit", len(missing))
@@ -60,6 +60,19 @@ def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, Tab
             continue
         ledger.save_kernel_model(device, kind, to_bytes(models[kind]))
         reporter.progress(done, len(missing), kind)
+    return models
+
+
+def _readable(kept: Mapping[str, bytes | None], reporter: Reporter) -> dict[str, TableModel]:
+    """The models that this version can read."""
+    models: dict[str, TableModel] = {}
+    for kind, content in kept.items():
+        if content is None:
+            continue
+        try:
+            models[kind] = from_bytes(content)
+        except InputError as error:
+            reporter.note(f"{kind} is fitted again: {error}")
     return models
 
 

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from conftest import frontier_command
 
+from frontier.db import open_ledger
+
 SIZES = (16, 48, 64, 96, 160, 256, 400)
 ROWS = (1, 8, 31, 64, 128, 512)
 SHORT: dict[str, Any] = {
@@ -116,6 +118,17 @@ def test_an_architecture_that_is_none_is_refused(folder: Path, tmp_path: Path) -
     broken.write_text('{"width": 0, "blocks": []}')
     said = say("latency", broken, "--device", "x1", "--db", folder / "f.db", code=2)
     assert said.startswith(f"frontier: {broken}: width: ")
+
+
+def test_a_fit_of_another_version_is_made_again(folder: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "f.db"
+    copied.write_bytes((folder / "f.db").read_bytes())
+    with open_ledger(str(copied)) as ledger:
+        ledger.save_kernel_model("x1", "gemm", b"of another version")
+    words = ("latency", folder / "decoder.json", "--device", "x1", "--seq-len", 30)
+    out, err = frontier_command(*words, "--db", copied).communicate(timeout=600)
+    assert "gemm is fitted again: table model: bytes in the format" in err
+    assert out.splitlines()[0] == say(*words, "--db", folder / "f.db").splitlines()[0]
 
 
 def test_a_search_for_it_measures_nothing_here(folder: Path, tmp_path: Path) -> None:
