@@ -66,6 +66,7 @@ def init(
     out: Annotated[Path, typer.Option(help="the job file to write")] = Path("job.yaml"),
 ) -> None:
     """Write a job file with every field explained."""
+    from .jobs.new_file import write_new
     from .jobs.template import job_template
 
     kinds = {"text": "language_model", "images": "image_classification"}
@@ -83,13 +84,7 @@ def init(
         overrides["training"]["learning_rate"] = overrides["finalists"]["learning_rate"] = 0.001
     if space:
         overrides["space"] = str(Path(space).resolve()) if Path(space).is_file() else space
-    try:
-        with out.open("x") as file:
-            file.write(job_template(overrides))
-    except FileExistsError:
-        raise InputError(f"--out: a file that does not exist yet; got {out}") from None
-    except OSError as error:
-        raise InputError(f"--out: a file that can be written; got {out}: {error.strerror}") from None
+    write_new(out, job_template(overrides).encode())
     print(f"{out} written; launch it with: frontier search {out}")
 
 
@@ -365,10 +360,8 @@ def device_fit(
 ) -> None:
     """Fit kernel tables without some of their shapes, and say how well those are predicted."""
     from .jobs.table_devices import accuracy_of
-    from .latency_models.table_models import report
 
-    figures = accuracy_of(tables, duplicates, seed, holdout=holdout)
-    print_json([asdict(figure) for figure in figures]) if as_json else print(report(figures))
+    _print_figures(accuracy_of(tables, duplicates, seed, holdout=holdout), as_json)
 
 
 @device_app.command("evaluate")
@@ -381,10 +374,8 @@ def device_evaluate(
 ) -> None:
     """Predict every row of kernel tables from shapes other than its own, and say how well."""
     from .jobs.table_devices import accuracy_of
-    from .latency_models.table_models import report
 
-    figures = accuracy_of(tables, duplicates, seed, folds=folds)
-    print_json([asdict(figure) for figure in figures]) if as_json else print(report(figures))
+    _print_figures(accuracy_of(tables, duplicates, seed, folds=folds), as_json)
 
 
 @device_app.command("validate")
@@ -447,6 +438,13 @@ def main() -> None:
             raise
         print(f"frontier: failed: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(FAILED)
+
+
+def _print_figures(figures: list[Any], as_json: bool) -> None:
+    """How well tables are predicted."""
+    from .latency_models.table_models import report
+
+    print_json([asdict(figure) for figure in figures]) if as_json else print(report(figures))
 
 
 def _wrong(message: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,30 +30,13 @@ from ..latency_models import (
 from ..search_space import SearchSpace
 from ..supernet import Shape
 from .config import DeviceConfig
+from .new_file import write_new
 from .reporter import Reporter
 from .table_devices import is_imported, table_predictor
 
 DISTURBED = 0.3
-
-
-def device_of_job(
-    ledger: Ledger,
-    device: DeviceConfig,
-    space: SearchSpace,
-    shape: Shape,
-    workloads: tuple[Workload, ...],
-    seed: int,
-    reporter: Reporter,
-) -> DeviceProfile:
-    """What is known of the device that a job is for: measured now where it must be, or imported.
-
-    Raises:
-        InputError: see `profile_device`.
-    """
-    stored = ledger.device(device.name)
-    if stored and is_imported(stored.hardware):
-        return DeviceProfile(stored.name, stored.hardware)
-    return profile_device(ledger, device, space, shape, workloads, seed, reporter)
+# What a measurement says beside its call.
+TIMING = tuple(field.name for field in fields(Measurement) if field.name != "call")
 
 
 def profile_device(
@@ -142,13 +125,7 @@ def stored_measurements(ledger: Ledger, device: str) -> dict[str, Measurement]:
     return {
         row.key: Measurement(
             call=KernelCall(row.op, row.family, row.arguments, row.flops, row.bytes),
-            median_us=row.median_us,
-            spread_us=row.spread_us,
-            count=row.count,
-            timing=row.timing,
-            warm_us=row.warm_us,
-            kernel_names=row.kernel_names,
-            note=row.note,
+            **{name: getattr(row, name) for name in TIMING},
         )
         for row in ledger.measurements(device)
     }
@@ -166,13 +143,7 @@ def write_measurements(ledger: Ledger, device: str, path: Path) -> int:
     if not rows:
         raise InputError(f"DEVICE: one whose kernels were measured; got {device!r}")
     content = pd.DataFrame([asdict(row) for row in rows]).to_parquet(None, engine="pyarrow", index=False)
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise InputError(f"--out: a file that does not exist yet; got {path}") from None
-    except OSError as error:
-        raise InputError(f"--out: a file that can be written; got {path}: {error.strerror}") from None
+    write_new(path, content)
     return len(rows)
 
 
@@ -227,13 +198,7 @@ def _measure(
             arguments=call.arguments,
             flops=call.flops,
             bytes=call.bytes,
-            median_us=measurement.median_us,
-            spread_us=measurement.spread_us,
-            count=measurement.count,
-            timing=measurement.timing,
-            warm_us=measurement.warm_us,
-            kernel_names=measurement.kernel_names,
-            note=measurement.note,
+            **{name: getattr(measurement, name) for name in TIMING},
         )
         ledger.add_measurements(device.name, [row])
 

@@ -16,10 +16,11 @@ from ..latency_models import DeviceProfile
 from ..search_space import SearchSpace
 from ..supernet.shapes import check_fits
 from .config import JobConfig, parse_job
-from .device import check_latency, check_sizes, device_of_job, open_predictor
+from .device import check_latency, check_sizes, open_predictor, profile_device
 from .reporter import Reporter
 from .run_folder import held
 from .stages import Run
+from .table_devices import imported_profile
 
 PROFILE_FILE = "device.json"
 
@@ -73,7 +74,9 @@ def launch(
     """
     config, space, task = prepared.config, prepared.space, prepared.task
     with _named(prepared.source):
-        profile = device_of_job(ledger, config.device, space, task.shape, config.workloads, config.seed, reporter)
+        profile = imported_profile(ledger, config.device.name) or profile_device(
+            ledger, config.device, space, task.shape, config.workloads, config.seed, reporter
+        )
         predictor = open_predictor(ledger, profile, task.shape, reporter)
         check_latency(predictor, profile.name, space, config.workload, _limits(config))
     job_id = f"{config.name}-{secrets.token_hex(3)}"
@@ -93,7 +96,7 @@ def launch(
             job_id, {"space_count": str(space.count()), "data_revision": task.revision, **task.baselines()}
         )
         on_created(job_id)
-        Run(config, ledger, ledger.job(job_id), task, space, profile, reporter).stages()
+        Run(config, ledger, ledger.job(job_id), task, space, profile, predictor, reporter).stages()
     return job_id
 
 
@@ -118,7 +121,8 @@ def resume(ledger: Ledger, job: Job, reporter: Reporter) -> None:
             )
         profile = DeviceProfile.from_json(json.loads((run_dir / PROFILE_FILE).read_text()))
         space = SearchSpace.parse(job.space, job.id)
-        Run(config, ledger, job, task, space, profile, reporter).stages()
+        predictor = open_predictor(ledger, profile, task.shape, reporter)
+        Run(config, ledger, job, task, space, profile, predictor, reporter).stages()
 
 
 def _limits(config: JobConfig) -> dict[str, float]:

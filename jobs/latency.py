@@ -13,6 +13,7 @@ from ..db import Device, Ledger
 from ..errors import InputError
 from ..evaluators.tasks import ImageClassificationConfig
 from ..latency_models import Composition, DeviceProfile, Workload
+from ..latency_models.calls import dtype_name
 from ..latency_models.predicting.composition import SUMMED
 from ..latency_models.predicting.fit import KernelModel
 from ..latency_models.predicting.report import LatencyReport, Pricing, report
@@ -112,9 +113,9 @@ def _imported(ledger: Ledger, device: Device, question: Question, reporter: Repo
     kernels = table_kernels(ledger, device.name, reporter)
     basis = {
         "hardware": device.hardware["device"],
-        "kernels": f"published tables of {', '.join(ledger.kernel_models(device.name))}",
+        "kernels": f"published tables of {', '.join(kernels.kinds)}",
         "composition": f"summed; no whole model was measured, so the interval allows {SUMMED.interval:.0%} for it",
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": dtype_name(dtype),
         "execution": "compiled" if compiled else "eager",
     }
     return Pricing(kernels, SUMMED, dtype, compiled), basis

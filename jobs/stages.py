@@ -11,14 +11,14 @@ from ..evaluators.cluster import ray_cluster
 from ..evaluators.scoring import ScoringPool
 from ..evaluators.tasks import Task
 from ..evaluators.training import TrainingPlan, TrainingReport, batch_seed, load_supernet, train_supernet
-from ..latency_models import DeviceProfile
+from ..latency_models import DeviceProfile, Predictor
 from ..search_space import SearchSpace
 from ..supernet import Supernet
 from ..supernet.expert_load import ExpertLoad
 from ..supernet.optimizer import TrainerOptions
 from ..supernet.trainer import Batch
 from .config import JobConfig
-from .device import open_predictor, validate_device
+from .device import validate_device
 from .finalists import finalists_stage
 from .reporter import Reporter
 from .search import Search
@@ -37,6 +37,7 @@ class Run:
     task: Task
     space: SearchSpace
     profile: DeviceProfile
+    predictor: Predictor
     reporter: Reporter
 
     def stages(self) -> None:
@@ -91,8 +92,7 @@ class Run:
         settings = self.config.search
         self._enter("search", f"{settings.evaluations} evaluations proposed by {settings.sampler}")
         self.reporter.stage("search", settings.evaluations)
-        predictor = open_predictor(self.ledger, self.profile, self.task.shape, self.reporter)
-        search = Search(self.config, self.space, predictor, self.ledger, self.job.id)
+        search = Search(self.config, self.space, self.predictor, self.ledger, self.job.id)
         recalibration = recalibration_batches(self.config, self.task)
         pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads, recalibration)
         before, started = len(self.ledger.recorded(self.job.id, "inherited")), time.monotonic()

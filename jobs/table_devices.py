@@ -32,6 +32,12 @@ def is_imported(hardware: Mapping[str, Any]) -> bool:
     return hardware.get("backend") == BACKEND
 
 
+def imported_profile(ledger: Ledger, name: str) -> DeviceProfile | None:
+    """The profile of an imported device, of which nothing is measured; None of any other."""
+    stored = ledger.device(name)
+    return DeviceProfile(name, stored.hardware) if stored and is_imported(stored.hardware) else None
+
+
 def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, TableModel]:
     """The models of a device's tables by kind; what is not in the ledger yet is fitted now and kept there.
 

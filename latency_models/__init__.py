@@ -6,7 +6,8 @@ A model's latency is predicted from the kernels it is seen to launch, each measu
 from __future__ import annotations
 
 from .calls import KernelCall, LayerCall
-from .measuring.measure import Campaign, Measurement, measure
+from .measuring.measure import measure
+from .measuring.measurement import Campaign, Measurement
 from .measuring.whole_model import Measured, measure_model, measure_models
 from .predicting.active import Uses, measure_space
 from .predicting.composition import Composition, calibrate

@@ -49,6 +49,11 @@ class LayerCall:
     writes: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """A type as it is written here: "bfloat16"."""
+    return str(dtype).removeprefix("torch.")
+
+
 def encode(args: tuple, kwargs: dict[str, Any]) -> str:
     """Arguments of an operator as canonical JSON. A tensor becomes its shape, strides and dtype."""
     plain = {
@@ -63,7 +68,7 @@ def _encode(value: Any) -> Any:
         return {
             "tensor": list(value.shape),
             "stride": _strides(value),
-            "dtype": str(value.dtype).removeprefix("torch."),
+            "dtype": dtype_name(value.dtype),
         }
     if isinstance(value, (list, tuple)):
         return [_encode(item) for item in value]

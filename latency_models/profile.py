@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import InputError
-from .calls import KernelCall
+from .calls import KernelCall, dtype_name
 from .measuring.cuda_device import describe_cuda
 from .measuring.measurement import Measurement
 
@@ -92,7 +92,7 @@ def describe_device(
         "threads": threads,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "dtype": str(dtype or torch.get_default_dtype()).removeprefix("torch."),
+        "dtype": dtype_name(dtype or torch.get_default_dtype()),
         "platform": platform.platform(),
         "backend": "eager",
     }

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
 
 import torch
 
 from ...errors import InputError
 from ...search_space import Architecture
-from ...supernet import Shape, build_model
+from ...supernet import Shape
 from ..tracing.decode_state import cached_state, rewind
-from ..tracing.examples import example_inputs
 from ..workload import Workload
+from .built_model import built_model
 from .cuda_timing import CannotCapture, captured, eager_times_us, replay_times_us, require_cuda
 
 MODES = ("graph", "eager")
@@ -68,13 +67,10 @@ def model_run(
     architecture: Architecture, shape: Shape, workload: Workload, dtype: torch.dtype, device: str = "cuda"
 ) -> Callable[[], object]:
     """A function that runs the workload once on the model, whose parameters, buffers and state are of `dtype`."""
+    model, inputs = built_model(architecture, shape, workload, device, dtype)
+    if workload.phase == "prefill":
+        return lambda: model(inputs)
     with torch.device(device):
-        # Tables that a module computes on the CPU are moved too.
-        model: Any = build_model(architecture, shape).eval().to(device, dtype)
-        example = example_inputs(shape, workload)
-        inputs = example.to(dtype) if example.is_floating_point() else example
-        if workload.phase == "prefill":
-            return lambda: model(inputs)
         state = cached_state(model, workload.batch, workload.seq_len, inputs)
 
     def step() -> object:

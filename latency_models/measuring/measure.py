@@ -20,8 +20,6 @@ from .replay import Replay, prepare
 from .timing import Sentinel, pinned, sentinel_for, spread, take_turns
 from .written import Written
 
-__all__ = ["GROUP", "Campaign", "Measurement", "measure"]
-
 DEVICES = ("cpu", "cuda")
 CHUNK = 32
 GROUP = 4 * CHUNK

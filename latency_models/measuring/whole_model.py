@@ -16,10 +16,11 @@ from torch import Tensor
 from ...errors import InputError
 from ...search_space import Architecture
 from ...supernet import Shape, build_model
+from ..calls import dtype_name
 from ..tracing.decode_state import cached_state, rewind
-from ..tracing.examples import example_inputs
 from ..tracing.training_step import training_steps
 from ..workload import Workload
+from .built_model import built_model
 from .cuda_models import time_models
 from .timing import own_clock, pinned, sentinel_for, spread, take_turns
 
@@ -85,7 +86,7 @@ def measure_models(
     if device != "cpu":
         raise InputError(f"device: cpu or cuda can be measured; got {device!r}")
     if dtype != torch.float32:
-        raise InputError(f"dtype: float32 is measured on the cpu; got {str(dtype).removeprefix('torch.')}")
+        raise InputError(f"dtype: float32 is measured on the cpu; got {dtype_name(dtype)}")
     rng, rounds = Random(seed), []
     total = passes * len(architectures)
     with pinned(threads):
@@ -131,12 +132,10 @@ def runner(architecture: Architecture, shape: Shape, workload: Workload, device:
     """A function that runs the workload once and returns its milliseconds."""
     if workload.phase == "train":
         return _training(architecture, shape, workload, device)
+    model, inputs = built_model(architecture, shape, workload, device)
+    if workload.phase == "prefill":
+        return _timed(partial(model, inputs))
     with torch.device(device):
-        # Tables that a module computes on the CPU are moved too.
-        model: Any = build_model(architecture, shape).eval().to(device)
-        inputs = example_inputs(shape, workload)
-        if workload.phase == "prefill":
-            return _timed(partial(model, inputs))
         return _decoding(model, workload, inputs)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from ..calls import KernelCall
-from ..measuring.measure import GROUP, Campaign, Measurement, measure
+from ..measuring.measure import GROUP, measure
+from ..measuring.measurement import Campaign, Measurement
 from .fit import LEAST_IN_FAMILY, KernelModel
 
 Uses = Mapping[KernelCall, float]

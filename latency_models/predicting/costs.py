@@ -80,7 +80,7 @@ def padded(rows: Sequence[Sequence[int]]) -> NDArray[np.intp]:
 
 
 def _cost(section: Section, kernels: KernelTimes) -> list[float]:
-    times = [kernels.time(one.call) for one in section.calls]
+    times = kernels.times([one.call for one in section.calls])
     return [
         sum(time.time_us for time in times),
         sum(time.low_us for time in times),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..calls import KernelCall
 from ..families import UNKNOWN
-from ..measuring.measure import Measurement
+from ..measuring.measurement import Measurement
 
 LEAST_IN_FAMILY = 8
 FOLDS = 8
@@ -50,6 +50,8 @@ class KernelTimes(Protocol):
     """Whatever knows how long a call takes on a device."""
 
     def time(self, call: KernelCall) -> KernelTime: ...
+
+    def times(self, calls: Sequence[KernelCall]) -> list[KernelTime]: ...
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ class KernelModel:
         if call.key not in self._times:
             self._times[call.key] = self._look_up(call)
         return self._times[call.key]
+
+    def times(self, calls: Sequence[KernelCall]) -> list[KernelTime]:
+        """The times of calls, one after the other."""
+        return [self.time(call) for call in calls]
 
     def _look_up(self, call: KernelCall) -> KernelTime:
         if call.key in self._known:

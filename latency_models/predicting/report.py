@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Literal
 
 import torch
 
 from ...search_space import Architecture
 from ...supernet import Shape
-from ..calls import KernelCall
+from ..calls import KernelCall, dtype_name
+from ..tracing.memory import peak_memory_bytes
 from ..tracing.section import Section
 from ..tracing.trace import Tracer
 from ..workload import Workload
 from .composition import Composition
 from .fit import KernelTime, KernelTimes
-from .predict import Predictor
 from .tensor_parallel import Piece, elapsed, one_of, pieces
 
 Bound = Literal["time_us", "low_us", "high_us"]
@@ -98,7 +97,8 @@ class _Run:
         """Every kernel, collectives among them."""
         inside = (one.call for section in self.sections for one in section.calls)
         between = (piece.exchange for piece in self.pieces if piece.exchange)
-        return [_Timed(call, self.pricing.kernels.time(call)) for call in chain(inside, between)]
+        calls = [*inside, *between]
+        return [_Timed(call, time) for call, time in zip(calls, self.pricing.kernels.times(calls), strict=True)]
 
     def _compute_ms(self, section: Section, bound: Bound) -> float:
         composition = self.pricing.composition
@@ -119,32 +119,28 @@ def report(
     """
     own, own_shape = one_of(architecture, shape, devices)
     tracer = Tracer(own_shape, dtype=pricing.dtype, compiled=pricing.compiled)
-    predictor = Predictor(pricing.kernels, {workload.phase: pricing.composition}, own_shape, tracer)
-    prediction = predictor.predict(own, workload)
-    dtype = str(pricing.dtype).removeprefix("torch.")
-    row = pieces(own, own_shape, workload, devices, dtype, pricing.dtype.itemsize)
+    row = pieces(own, own_shape, workload, devices, dtype_name(pricing.dtype), pricing.dtype.itemsize)
     sections = [tracer.section(piece.member.setting, piece.member.block, workload) for piece in row]
     run = _Run(row, sections, pricing)
     timed, latency_ms = run.timed(), run.elapsed_ms("time_us")
     return LatencyReport(
         latency_ms=latency_ms,
-        low_ms=max(0.0, latency_ms * (1 - _reach(run, "low_us"))),
-        high_ms=latency_ms * (1 + _reach(run, "high_us")),
+        low_ms=max(0.0, latency_ms * (1 - _reach(run, "low_us", latency_ms))),
+        high_ms=latency_ms * (1 + _reach(run, "high_us", latency_ms)),
         measured_share=_share(timed, lambda one: one.time.measured),
         extrapolated_share=_share(timed, lambda one: one.time.extrapolates),
         exposed_share=1 - run.elapsed_ms("time_us", exchanges=False) / latency_ms,
         devices=devices,
-        param_count=prediction.param_count,
-        peak_memory_bytes=prediction.peak_memory_bytes,
-        state_bytes=prediction.state_bytes,
+        param_count=sum(section.param_count for section in sections),
+        peak_memory_bytes=peak_memory_bytes(sections),
+        state_bytes=sum(section.state_bytes for section in sections),
         parts=_grouped(timed, lambda one: one.call.family),
         by_bytes=tuple(part for part in _grouped(timed, lambda one: one.call.op) if part.source == "bytes"),
     )
 
 
-def _reach(run: _Run, bound: Bound) -> float:
+def _reach(run: _Run, bound: Bound, latency_ms: float) -> float:
     """How far the interval goes to one side: kernels err together, how they add up errs by itself."""
-    latency_ms = run.elapsed_ms("time_us")
     return math.hypot(run.pricing.composition.interval, run.elapsed_ms(bound) / latency_ms - 1)
 
 

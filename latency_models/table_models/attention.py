@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..tables.dtypes import element_bytes
-from ..tables.windows import reach
+from ..tables.attention import reach
 from .family import Family, Features
 from .limits import Limits
 from .neighbours import Axis
@@ -67,12 +66,6 @@ def _axes(length: str) -> tuple[Axis, ...]:
             fixed=lambda rows: rows[[length, "kv_dtype", *SAME]].assign(
                 heads=rows.batch * rows.num_heads, kv_heads=rows.batch * rows.num_kv_heads
             ),
-        ),
-        # The same call on a cache of another type.
-        Axis(
-            "kv_dtype",
-            along=lambda rows: element_bytes(rows["kv_dtype"]),
-            fixed=lambda rows: rows[["batch", length, "num_heads", "num_kv_heads", *SAME]],
         ),
         Axis(
             "head_dim",

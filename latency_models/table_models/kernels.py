@@ -10,10 +10,9 @@ import pandas as pd
 from ...errors import InputError
 from ..calls import KernelCall
 from ..families import FUSED
-from ..predicting.fit import KernelTime
+from ..predicting.fit import KernelTime, Roofline
 from ..predicting.table_shapes import TableShape, table_shape
-from .model import TableModel
-from .roofline import Roofline
+from .model import TableModel, usual_runtime
 
 # The 90th percentile of what repeating a campaign on the same device differs by: 35,700 matrix products of an H200.
 REPEATED = 0.043
@@ -34,14 +33,17 @@ class TableKernels:
         self._models = models
         self._times: dict[str, KernelTime] = {}
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of kernels that there are models of."""
+        return tuple(self._models)
+
     def time(self, call: KernelCall) -> KernelTime:
         """The time of one call; what was asked before is remembered."""
-        if call.key not in self._times:
-            self.learn([call])
-        return self._times[call.key]
+        return self.times([call])[0]
 
-    def learn(self, calls: Sequence[KernelCall]) -> None:
-        """Price many calls at once, which is quicker than one after the other."""
+    def times(self, calls: Sequence[KernelCall]) -> list[KernelTime]:
+        """The times of calls, which is quicker than asking for one after the other."""
         wanted: dict[str, dict[str, TableShape]] = {}
         for call in {call.key: call for call in calls if call.key not in self._times}.values():
             shape = table_shape(call)
@@ -52,12 +54,13 @@ class TableKernels:
         for kind, shapes in wanted.items():
             frame = pd.DataFrame([shape.columns for shape in shapes.values()], index=pd.Index(list(shapes)))
             self._times |= self._by_table(self._models[kind], frame)
+        return [self._times[call.key] for call in calls]
 
     def _knows(self, shape: TableShape) -> bool:
         """Whether there is a model of the kind, and it has seen the labels that it separates."""
         model = self._models.get(shape.kind)
         return model is not None and all(
-            any(rows[label].eq(shape.columns[label]).any() for rows in self._rows[shape.kind])
+            any(shape.columns[label] in part.own.words[label] for part in model.parts.values())
             for label in model.kind.labels
         )
 
@@ -77,8 +80,7 @@ class TableKernels:
         return found
 
     def _by_roofline(self, call: KernelCall) -> KernelTime:
-        roofline, factor = self._roofline, NEAR_ROOFLINE if call.family == FUSED else BLIND
-        time_us = roofline.floor_us + max(call.bytes / roofline.bytes_per_us, call.flops / roofline.flops_per_us)
+        time_us, factor = self._roofline.time_us(call), NEAR_ROOFLINE if call.family == FUSED else BLIND
         return KernelTime(time_us, time_us / factor, time_us * factor, False, "bytes")
 
     @cached_property
@@ -92,17 +94,13 @@ class TableKernels:
         )
 
     @cached_property
-    def _rows(self) -> dict[str, list[pd.DataFrame]]:
-        return {kind: [part.rows for part in model.parts.values()] for kind, model in self._models.items()}
-
-    @cached_property
     def _measured(self) -> dict[str, dict[tuple, float]]:
         """The latency of every call that was measured in the runtime that its part was measured in most."""
         found: dict[str, dict[tuple, float]] = {}
-        for kind, parts in self._rows.items():
-            columns = list(self._models[kind].kind.call)
-            for rows in parts:
-                usual = rows[rows["runtime"] == rows["runtime"].mode()[0]]
+        for kind, model in self._models.items():
+            columns = list(model.kind.call)
+            for part in model.parts.values():
+                usual = part.rows[part.rows["runtime"] == usual_runtime(part.rows)]
                 calls = zip(*(usual[column].tolist() for column in columns), strict=True)
                 found.setdefault(kind, {}).update(zip(calls, usual["latency_us"].tolist(), strict=True))
         return found

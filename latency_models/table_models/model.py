@@ -72,7 +72,7 @@ class TableModel:
             raise InputError(f"{self.kind.name}: {labels}: one of {known}; got {' '.join(part)}")
         regression = self.parts[part]
         if "runtime" not in rows:
-            rows = rows.assign(runtime=regression.rows["runtime"].mode()[0])
+            rows = rows.assign(runtime=usual_runtime(regression.rows))
         edge = _clipped(rows, regression.rows, self.kind)
         extrapolates = _outside(rows, edge, regression, self.kind)
         at_edge = _held(regression, edge, rows)
@@ -95,6 +95,11 @@ def _held(regression: Regression | SmoothRegression, at: pd.DataFrame, rows: pd.
     estimate = regression.estimate(at)
     times = pd.DataFrame(vars(estimate), index=rows.index)
     return times.mul(regression.own.roofline_us(rows) / regression.own.roofline_us(at), axis=0)
+
+
+def usual_runtime(rows: pd.DataFrame) -> str:
+    """What rows were measured with most."""
+    return str(rows["runtime"].mode()[0])
 
 
 def _clipped(rows: pd.DataFrame, measured: pd.DataFrame, kind: TableKind) -> pd.DataFrame:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .dtypes import DTYPE_WORDS, element_bytes
-from .kind import Derived, TableKind
-from .windows import reach
+from .attention import attention_kind, reach
+from .dtypes import element_bytes
+from .kind import Derived
 
 
 def flops(rows: pd.DataFrame) -> pd.Series[float]:
@@ -20,25 +20,11 @@ def moved_bytes(rows: pd.DataFrame) -> pd.Series[float]:
     return 1.0 * rows.batch * rows.head_dim * (cached + (element_bytes(rows["dtype"]) + 2.0) * rows.num_heads)
 
 
-DECODE_ATTENTION = TableKind(
+DECODE_ATTENTION = attention_kind(
     name="decode_attention",
-    shape=("batch", "context", "num_heads", "num_kv_heads", "head_dim", "window"),
-    labels=("dtype", "kv_dtype"),
-    published={
-        "batch": "batch_size",
-        "context": Derived(("isl", "step"), lambda rows: rows["isl"] + rows["step"]),
-        "num_heads": "num_heads",
-        "num_kv_heads": "num_key_value_heads",
-        "head_dim": "head_dim",
-        "window": "window_size",
-        "dtype": "attn_dtype",
-        "kv_dtype": "kv_cache_dtype",
-    },
-    op_names=("generation_attention",),
-    whole_shape=("num_heads", "num_kv_heads", "head_dim", "window", "kv_dtype"),
+    op_name="generation_attention",
+    length={"context": Derived(("isl", "step"), lambda rows: rows["isl"] + rows["step"])},
+    fixed={"isl": 1},
     flops=flops,
-    bytes=moved_bytes,
-    words={"dtype": DTYPE_WORDS, "kv_dtype": DTYPE_WORDS},
-    least={"window": 0},
-    fixed={"isl": 1, "beam_width": 1},
+    moved=moved_bytes,
 )

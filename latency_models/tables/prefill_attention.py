@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .dtypes import DTYPE_WORDS, element_bytes
-from .kind import TableKind
-from .windows import reach
+from .attention import attention_kind, reach
+from .dtypes import element_bytes
 
 
 def flops(rows: pd.DataFrame) -> pd.Series[float]:
@@ -23,25 +22,11 @@ def moved_bytes(rows: pd.DataFrame) -> pd.Series[float]:
     return tokens * (queries_and_output + 2.0 * element_bytes(rows["kv_dtype"]) * rows.num_kv_heads)
 
 
-PREFILL_ATTENTION = TableKind(
+PREFILL_ATTENTION = attention_kind(
     name="prefill_attention",
-    shape=("batch", "seq_len", "num_heads", "num_kv_heads", "head_dim", "window"),
-    labels=("dtype", "kv_dtype"),
-    published={
-        "batch": "batch_size",
-        "seq_len": "isl",
-        "num_heads": "num_heads",
-        "num_kv_heads": "num_key_value_heads",
-        "head_dim": "head_dim",
-        "window": "window_size",
-        "dtype": "attn_dtype",
-        "kv_dtype": "kv_cache_dtype",
-    },
-    op_names=("context_attention",),
-    whole_shape=("num_heads", "num_kv_heads", "head_dim", "window", "kv_dtype"),
+    op_name="context_attention",
+    length={"seq_len": "isl"},
+    fixed={"step": 0},
     flops=flops,
-    bytes=moved_bytes,
-    words={"dtype": DTYPE_WORDS, "kv_dtype": DTYPE_WORDS},
-    least={"window": 0},
-    fixed={"step": 0, "beam_width": 1},
+    moved=moved_bytes,
 )

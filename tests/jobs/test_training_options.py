@@ -13,7 +13,8 @@ from frontier.evaluators.tasks import open_task
 from frontier.evaluators.training import TrainingReport
 from frontier.jobs.config import RuleName, TrainingConfig, parse_job
 from frontier.jobs.stages import Run, load_text, recalibration_batches, training_plan
-from frontier.latency_models import DeviceProfile
+from frontier.latency_models import DeviceProfile, KernelCall, Measurement, Predictor
+from frontier.latency_models.predicting.fit import KernelModel
 from frontier.supernet.expert_load import ExpertLoad
 from frontier.supernet.training_rules import RULES
 
@@ -78,11 +79,13 @@ class Told:
 def test_the_load_over_experts_is_told_and_kept(tmp_path: Path) -> None:
     config = parse_job({"name": "job", "task": {"context": 8}, "device": {"seq_len": 7}}, "job")
     reporter = Told()
-    profile = DeviceProfile("none", {}, ())
+    task = open_task(config.task)
+    profile = DeviceProfile("one", {}, (Measurement(KernelCall("x", "copy", "{}", 0, 1), 1.0, 0.0, 1),))
+    predictor = Predictor(KernelModel(profile.measurements), {}, task.shape)
     with open_ledger(str(tmp_path / "frontier.db")) as ledger:
         objectives = ["val_loss", "latency_ms"]
         job = ledger.create_job(job_id="a1", name="job", config={}, space={}, run_dir="runs", objectives=objectives)
-        run = Run(config, ledger, job, open_task(config.task), config.open_space(), profile, reporter)
+        run = Run(config, ledger, job, task, config.open_space(), profile, predictor, reporter)
         run._on_training(TrainingReport(10, 3.0, 2.5, 1.0))
         assert reporter.text == "smallest 3.000, largest 2.500 nats"
         assert "expert_load" not in ledger.job("a1").facts
