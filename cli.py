@@ -40,7 +40,9 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, the
 Space = Annotated[str, typer.Option(help="whose kernels and architectures: a preset or a YAML file")]
 DeviceName = Annotated[str, typer.Option("--name", help="the profile's name")]
 Threads = Annotated[int, typer.Option(help="CPU threads")]
-Phase = Annotated[str, typer.Option(help="prefill or decode")]
+Kind = Annotated[str, typer.Option(help="cpu, or cuda for the GPU that CUDA_VISIBLE_DEVICES names first")]
+Dtype = Annotated[str | None, typer.Option(help="float32, float16 or bfloat16; the device's own if not given")]
+Phase = Annotated[str, typer.Option(help="prefill, decode or train")]
 Batch = Annotated[int, typer.Option(help="sequences at once")]
 SeqLen = Annotated[int, typer.Option(help="tokens read (prefill) or already cached (decode)")]
 Context = Annotated[int, typer.Option(help="how many tokens a model holds")]
@@ -249,9 +251,7 @@ def latency(
     tensor_parallel: Annotated[int, typer.Option(help="devices that share the model")] = 1,
     vocab_size: Annotated[int, typer.Option(help="tokens there are to tell apart")] = 256,
     context: Annotated[int | None, typer.Option(help="tokens a model holds; as many as needed if not given")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, float16 or bfloat16; the device's own if not given")
-    ] = None,
+    dtype: Dtype = None,
     compiled: Annotated[bool | None, typer.Option("--compiled/--eager", help="whether elementwise calls fuse")] = None,
     images: Images = "digits",
     db: Db = DEFAULT_DB,
@@ -276,6 +276,8 @@ def latency(
 def device_profile(
     space: Space = "tiny-lm",
     name: DeviceName = "this-machine",
+    device: Kind = "cpu",
+    dtype: Dtype = None,
     threads: Threads = 1,
     phase: Phase = "prefill",
     batch: Batch = 1,
@@ -289,7 +291,7 @@ def device_profile(
     """Measure the kernels that a space can launch on this machine."""
     from .jobs.device import profile_device
 
-    config = _device_job(space, name, threads, phase, batch, seq_len, context, images, seconds)
+    config = _device_job(space, name, device, dtype, threads, phase, batch, seq_len, context, images, seconds)
     opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
@@ -382,6 +384,8 @@ def device_evaluate(
 def device_validate(
     space: Space = "tiny-lm",
     name: DeviceName = "this-machine",
+    device: Kind = "cpu",
+    dtype: Dtype = None,
     threads: Threads = 1,
     phase: Phase = "prefill",
     batch: Batch = 1,
@@ -397,11 +401,13 @@ def device_validate(
     from .jobs.device import profile_device, validate_device
     from .jobs.stages import validation_line
 
-    config = _device_job(space, name, threads, phase, batch, seq_len, context, images, seconds)
+    config = _device_job(space, name, device, dtype, threads, phase, batch, seq_len, context, images, seconds)
     opened, shape = config.open_space(), config.task.shape
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         profile = profile_device(ledger, config.device, opened, shape, config.workloads, config.seed, reporter)
-        found = validate_device(ledger, profile, opened, shape, config.workload, threads, config.seed, count)
+        found = validate_device(
+            ledger, profile, opened, shape, config.workload, config.device.runtime, config.seed, count
+        )
     if as_json:
         print_json(found.__dict__)
         return
@@ -504,6 +510,8 @@ def _seen_from_here(data: str) -> str:
 def _device_job(
     space: str,
     name: str,
+    device: str,
+    dtype: str | None,
     threads: int,
     phase: str,
     batch: int,
@@ -519,8 +527,8 @@ def _device_job(
     task: dict[str, Any] = {"context": context}
     if SearchSpace.load(space).layout.pyramid:
         task = {"kind": "image_classification", "data": _seen_from_here(images)}
-    device = {
-        "name": name, "threads": threads, "phase": phase, "batch": batch, "seq_len": seq_len,
-        "measure_seconds": seconds,
+    part = {
+        "name": name, "device": device, "dtype": dtype, "threads": threads, "phase": phase, "batch": batch,
+        "seq_len": seq_len, "measure_seconds": seconds,
     }  # fmt: skip
-    return parse_job({"name": "device", "space": space, "device": device, "task": task}, "options")
+    return parse_job({"name": "device", "space": space, "device": part, "task": task}, "options")

@@ -19,7 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from frontier.errors import InputError
 from frontier.latency_models import (
     KernelCall,
     Measurement,
+    Runtime,
     Tracer,
     Workload,
     describe_device,
@@ -50,6 +51,7 @@ from frontier.search_space import Architecture, SearchSpace
 from frontier.supernet import ModelShape
 
 DTYPE = torch.bfloat16
+GPU = Runtime(1, "cuda", DTYPE, "graph")
 DECODER = {
     "name": "decoder",
     "width": [1536, 2048],
@@ -97,7 +99,7 @@ class Report:
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self._path, self._started, self._seconds = folder / "gpu_profile.json", time.monotonic(), seconds
-        device = describe_device(1, "cuda", DTYPE, mode="graph and eager")
+        device = describe_device(GPU)
         self.content: dict[str, Any] = {"commit": commit(), "device": device, "subjects": []}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -151,9 +153,7 @@ class Study:
     def times_ms(self, architectures: Sequence[Architecture], mode: str, passes: int) -> list[list[float]]:
         """Median milliseconds of each model, one list per pass."""
         subject = self.subject
-        rounds = measure_models(
-            architectures, subject.shape, subject.workload, 1, passes, device="cuda", mode=mode, dtype=DTYPE
-        )
+        rounds = measure_models(architectures, subject.shape, subject.workload, replace(GPU, mode=mode), passes)
         return [[one.latency_ms for one in models] for models in rounds]
 
     def compared(self, mode: str) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def run(report: Report, found: dict[str, Any], subject: Subject, count: int, see
     study = Study(subject, count, seed)
     calls, found["failing"] = without_failing(study.calls())
     report.say(f"{subject.name}: {2 * count} models launch {len(calls)} calls, and {len(found['failing'])} that fail")
-    campaign = measure(calls, 1, budget_seconds=KERNEL_SHARE * (report.left_seconds - ends_at), device="cuda")
+    campaign = measure(calls, GPU, budget_seconds=KERNEL_SHARE * (report.left_seconds - ends_at))
     study.measured, study.costs = list(campaign), host_costs(calls)
     found |= {
         "calls": len(calls),

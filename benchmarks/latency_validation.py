@@ -17,6 +17,7 @@ from provenance import provenance
 from frontier.latency_models import (
     Composition,
     DeviceProfile,
+    Runtime,
     Validation,
     Workload,
     calibrate,
@@ -63,7 +64,8 @@ def check(space: SearchSpace, options: argparse.Namespace) -> None:
     predictor = fit_predictor(profiled(space, shape, workloads, options), shape)
     print(HEADING, flush=True)
     for workload in workloads:
-        result = validate(predictor, space, shape, workload, options.threads, options.seed + 1, options.count)
+        runtime = Runtime(options.threads)
+        result = validate(predictor, space, shape, workload, runtime, options.seed + 1, options.count)
         print(line(result, predictor.composition[workload.phase], workload.phase), flush=True)
 
 
@@ -82,12 +84,12 @@ def profiled(space: SearchSpace, shape: Shape, workloads: list[Workload], option
     started = time.perf_counter()
     calls = space_calls(space, shape, workloads)
     traced = time.perf_counter()
-    found = measure_space(calls, options.threads, budget_seconds=options.seconds, seed=options.seed)
+    found = measure_space(calls, Runtime(options.threads), budget_seconds=options.seconds, seed=options.seed)
     measured = time.perf_counter()
     print(f"kernels   {len(found)} of {len(calls)} measured in {measured - traced:.0f} s, ", end="")
     print(f"{'the rest settled' if found.settled else 'time was up'}; traced in {traced - started:.0f} s")
     print(f"          slowdown of the machine accepted while measuring: {found.drift:.1%}")
-    profile = DeviceProfile("this machine", describe_device(options.threads), tuple(found))
+    profile = DeviceProfile("this machine", describe_device(Runtime(options.threads)), tuple(found))
     composition = calibrate(profile, space, shape, workloads, options.seed, options.calibrate)
     print(f"          calibrated on {options.calibrate} models in {time.perf_counter() - measured:.0f} s")
     return replace(profile, composition=composition)

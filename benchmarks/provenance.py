@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from frontier.latency_models import describe_device
+from frontier.latency_models import Runtime, describe_device
 
 
 def provenance(threads: int) -> str:
     """The lines that say where and with what a table was made."""
-    hardware = describe_device(threads)
+    hardware = describe_device(Runtime(threads))
     return (
         f"machine   {hardware['cpu_model']}, {hardware['cores']} cores, {hardware['capability']}\n"
         f"versions  torch {hardware['torch']}, {hardware['platform']}, commit {commit()}"

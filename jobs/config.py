@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+import torch
 import yaml
 from pydantic import (
     BaseModel,
@@ -22,7 +23,7 @@ from pydantic import (
 
 from ..errors import InputError
 from ..evaluators.tasks import BUILT_IN_DATA, TASKS, LanguageModelConfig, TaskConfig, kind_of
-from ..latency_models import Workload
+from ..latency_models import Runtime, Workload
 from ..search_space import SearchSpace, first_problem
 
 Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
@@ -41,13 +42,32 @@ class DeviceConfig(_Part):
     """The device that latency is predicted for, and the work it is asked to do."""
 
     name: str = Field("this-machine", min_length=1, description="the device profile's name in the ledger")
+    device: str = Field("cpu", description="what it is: cpu, or cuda for the GPU that CUDA_VISIBLE_DEVICES names first")
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        None, description="of parameters and activations; float32 on a cpu, bfloat16 on cuda if not given"
+    )
     threads: PositiveInt = Field(1, description="CPU threads that the exported model will run with")
-    phase: Literal["prefill", "decode"] = Field("prefill", description="which latency is the objective")
+    phase: Literal["prefill", "decode", "train"] = Field("prefill", description="which latency is the objective")
     batch: PositiveInt = Field(1, description="sequences or images at once")
     seq_len: PositiveInt = Field(127, description="tokens read (prefill) or already cached (decode); for text")
     measure_seconds: PositiveFloat = Field(90.0, description="time for kernel microbenchmarks on a new device")
     calibration_models: int = Field(16, ge=5, description="whole models measured to learn launch gaps")
     validation_models: NonNegativeInt = Field(30, description="held-out models measured to check predictions")
+
+    @model_validator(mode="after")
+    def _can_be_timed(self) -> Self:
+        try:
+            self.runtime  # noqa: B018
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def runtime(self) -> Runtime:
+        """How models run on it: on cuda as graphs, which is what can be predicted there."""
+        device = "cuda" if self.device == "cuda:0" else self.device
+        dtype = self.dtype or ("bfloat16" if device == "cuda" else "float32")
+        return Runtime(self.threads, device, getattr(torch, dtype), "graph" if device == "cuda" else "eager")
 
 
 class Limit(_Part):
@@ -172,15 +192,15 @@ class JobConfig(_Part):
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """The objective's workload first, then for text the other phase at the same size, shown beside it."""
+        """The objective's workload first, then for text what else is shown, at the same size: reading and decoding."""
         if not isinstance(self.task, LanguageModelConfig):
             return (self.workload,)
         cached = min(self.device.seq_len, self.task.context - 1)
-        both = {
+        shown = {
             "prefill": Workload("prefill", self.device.batch, self.device.seq_len),
             "decode": Workload("decode", self.device.batch, cached),
         }
-        return (self.workload, *(workload for phase, workload in both.items() if phase != self.device.phase))
+        return (self.workload, *(workload for phase, workload in shown.items() if phase != self.device.phase))
 
     def open_space(self) -> SearchSpace:
         """The space of this job.

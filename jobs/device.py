@@ -17,6 +17,7 @@ from ..latency_models import (
     KernelCall,
     Measurement,
     Predictor,
+    Runtime,
     Validation,
     Workload,
     calibrate,
@@ -55,7 +56,7 @@ def profile_device(
     Raises:
         InputError: the ledger holds a device of that name that was imported or has other hardware, versions or threads.
     """
-    hardware = describe_device(device.threads)
+    hardware = describe_device(device.runtime)
     known = stored_measurements(ledger, device.name)
     stored = ledger.device(device.name)
     if stored and is_imported(stored.hardware):
@@ -67,7 +68,9 @@ def profile_device(
             f"{hardware.get(key)!r}; choose another name"
         )
     reporter.stage("trace", 0)
-    calls = space_calls(space, shape, workloads, lambda done, total: reporter.progress(done, total, "parts of models"))
+    calls = space_calls(
+        space, shape, workloads, device.runtime, lambda done, total: reporter.progress(done, total, "parts of models")
+    )
     composition = dict(stored.composition) if stored else {}
     ledger.save_device(device.name, hardware, composition)
     before = len(known)
@@ -100,12 +103,12 @@ def validate_device(
     space: SearchSpace,
     shape: Shape,
     workload: Workload,
-    threads: int,
+    runtime: Runtime,
     seed: int,
     count: int,
 ) -> Validation:
     """Predicted against measured latency of held-out architectures; the outcome is stored with the device."""
-    validation = validate(fit_predictor(profile, shape), space, shape, workload, threads, seed, count)
+    validation = validate(fit_predictor(profile, shape), space, shape, workload, runtime, seed, count)
     row = ValidationRow(
         space=space.name,
         phase=workload.phase,
@@ -204,7 +207,7 @@ def _measure(
 
     campaign = measure_space(
         calls,
-        threads=device.threads,
+        device.runtime,
         known=dict(known),
         budget_seconds=device.measure_seconds,
         on_progress=lambda done, total: reporter.progress(done, total, "kernel calls measured"),

@@ -43,7 +43,7 @@ def export_architecture(
     architecture = Architecture.from_json(evaluation.architecture)
     shape = config.task.shape
     model = _model(ledger, job, evaluation, architecture, shape)
-    measured = measure_model(architecture, shape, config.workload, config.device.threads)
+    measured = measure_model(architecture, shape, config.workload, config.device.runtime)
     exported = export_pytorch(
         model,
         architecture,

@@ -33,7 +33,7 @@ def finalists_stage(
         return
     architectures = {e.digest: Architecture.from_json(e.architecture) for e in left}
     measured = {
-        digest: measure_model(architecture, supernet.shape, config.workload, config.device.threads)
+        digest: measure_model(architecture, supernet.shape, config.workload, config.device.runtime)
         for digest, architecture in architectures.items()
         if at_hand
     }

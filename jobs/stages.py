@@ -122,7 +122,7 @@ class Run:
             self.space,
             self.task.shape,
             self.config.workload,
-            device.threads,
+            device.runtime,
             self.config.seed,
             device.validation_models,
         )

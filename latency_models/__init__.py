@@ -16,6 +16,7 @@ from .predicting.predict import Predictor, fit_predictor
 from .predicting.prediction import Prediction, Predictions
 from .predicting.validate import Validation, kendall_tau, validate
 from .profile import DeviceProfile, describe_device
+from .runtime import Runtime
 from .tracing.section import Section
 from .tracing.trace import Tracer, space_calls
 from .workload import PHASES, Workload
@@ -33,6 +34,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Predictor",
+    "Runtime",
     "Section",
     "Tracer",
     "Uses",

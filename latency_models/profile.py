@@ -17,6 +17,7 @@ from ..errors import InputError
 from .calls import KernelCall, dtype_name
 from .measuring.cuda_device import describe_cuda
 from .measuring.measurement import Measurement
+from .runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -71,32 +72,28 @@ def _measurement(plain: Mapping[str, Any]) -> Measurement:
     return Measurement(**{**plain, "call": KernelCall(**plain["call"]), "kernel_names": names})
 
 
-def describe_device(
-    threads: int, device: str = "cpu", dtype: torch.dtype | None = None, mode: str = "graph"
-) -> dict[str, Any]:
+def describe_device(runtime: Runtime) -> dict[str, Any]:
     """The machine and the runtime a measurement belongs to. Measurements of two descriptions are never mixed.
 
     `cpu_model` as the operating system names it, `cores` as this process may use them. For `cuda` also the device, the
-    versions a kernel's choice depends on, and the `mode` that whole models run in, graph or eager. Of the clocks only
-    the highest are told, since the others change from moment to moment; what nobody says is None.
+    versions a kernel's choice depends on. Of the clocks only the highest are told, since the others change from moment
+    to moment; what nobody says is None.
 
     Raises:
-        InputError: another device, or no CUDA device where one is asked for.
+        InputError: no CUDA device where one is asked for.
     """
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"device: cpu or cuda can be described; got {device!r}")
     host = {
-        "device": device,
+        "device": runtime.device,
         "cpu_model": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": threads,
+        "threads": runtime.threads,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "dtype": dtype_name(dtype or torch.get_default_dtype()),
+        "dtype": dtype_name(runtime.dtype),
         "platform": platform.platform(),
-        "backend": "eager",
+        "backend": runtime.mode,
     }
-    return host if device == "cpu" else {**host, **describe_cuda(), "backend": mode}
+    return host if runtime.device == "cpu" else {**host, **describe_cuda()}
 
 
 def _cpu_model() -> str:

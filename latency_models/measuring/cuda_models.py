@@ -19,7 +19,6 @@ from ..workload import Workload
 from .built_model import built_model
 from .cuda_timing import CannotCapture, captured, eager_times_us, replay_times_us, require_cuda
 
-MODES = ("graph", "eager")
 RUNS = 20
 
 
@@ -41,12 +40,10 @@ def time_models(
         One list per pass, in the order of `architectures`.
 
     Raises:
-        InputError: no CUDA device, an unknown mode, a workload that does not fit or cannot be timed here, or a model
-            that no graph can hold.
+        InputError: no CUDA device, a workload that does not fit or cannot be timed here, or a model that no graph can
+            hold.
     """
     workload.check(shape)
-    if mode not in MODES:
-        raise InputError(f"mode: one of {', '.join(MODES)}; got {mode!r}")
     if workload.phase == "train":
         raise InputError("phase: prefill or decode can be timed on cuda; got 'train'")
     require_cuda()

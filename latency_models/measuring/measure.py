@@ -10,8 +10,8 @@ from time import perf_counter
 
 import torch
 
-from ...errors import InputError
 from ..calls import KernelCall
+from ..runtime import Runtime
 from .background import background, nothing
 from .cuda_calls import measure_on_cuda
 from .cuda_timing import require_cuda
@@ -20,7 +20,6 @@ from .replay import Replay, prepare
 from .timing import Sentinel, pinned, sentinel_for, spread, take_turns
 from .written import Written
 
-DEVICES = ("cpu", "cuda")
 CHUNK = 32
 GROUP = 4 * CHUNK
 LOOKS = 3
@@ -33,12 +32,11 @@ LEAST_US = 0.05
 
 def measure(
     calls: Sequence[KernelCall],
-    threads: int,
+    runtime: Runtime,
     known: Mapping[str, Measurement] | None = None,
     budget_seconds: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_measured: Callable[[Measurement], None] | None = None,
-    device: str = "cpu",
     seed: int = 0,
 ) -> Campaign:
     """Measure calls, in the order given but shuffled within groups, until `budget_seconds` are used up.
@@ -52,11 +50,9 @@ def measure(
     learned from whole models instead. For `cuda` see `cuda_calls`.
 
     Raises:
-        InputError: fewer than one thread, or a device that cannot be timed here.
+        InputError: a device that is not there.
     """
-    if device not in DEVICES:
-        raise InputError(f"device: one of {', '.join(DEVICES)} can be measured; got {device!r}")
-    if device == "cuda":
+    if runtime.device == "cuda":
         require_cuda()
     known, rng = known or {}, Random(seed)
     deadline = math.inf if budget_seconds is None else perf_counter() + budget_seconds
@@ -64,8 +60,8 @@ def measure(
     missing = [call for key, call in distinct.items() if key not in known]
     made: dict[str, Measurement] = {}
     drift = 0.0
-    measure_group = measure_on_cuda if device == "cuda" else _measure_on_cpu
-    with pinned(threads):
+    measure_group = measure_on_cuda if runtime.device == "cuda" else _measure_on_cpu
+    with pinned(runtime.threads):
         for start in range(0, len(missing), GROUP):
             measured, slowdown = measure_group(missing[start : start + GROUP], rng, deadline)
             drift = max(drift, slowdown)

@@ -13,18 +13,29 @@ from torch._ops import OpOverload
 
 from ..calls import KernelCall
 
-# Where an operator takes an integer tensor that addresses another one, and how many values that may take.
-INDICES: dict[str, tuple[int, Callable[[list], int]]] = {
-    "aten.embedding": (1, lambda args: _axis(args[0], 0)),
-    "aten.embedding_dense_backward": (1, lambda args: args[2]),
-    "aten.nll_loss_forward": (1, lambda args: _axis(args[0], -1)),
-    "aten.nll_loss_backward": (2, lambda args: _axis(args[1], -1)),
-    "frontier.moe_mlp": (5, lambda args: _axis(args[1], 0)),
-    "frontier.moe_mlp_backward": (6, lambda args: _axis(args[2], 0)),
-    "frontier.mohd_read": (3, lambda args: _axis(args[0], 1) // args[5]),
-    "frontier.mohd_read_backward": (4, lambda args: _axis(args[1], 1) // args[6]),
-    "frontier.mohd_write": (2, lambda args: _axis(args[1], 0) // args[4]),
-    "frontier.mohd_write_backward": (3, lambda args: _axis(args[2], 0) // args[5]),
+
+@dataclass(frozen=True)
+class Values:
+    """What an integer tensor holds that addresses another one: `low` up to `high`, `high` left out."""
+
+    high: int
+    low: int = 0
+    distinct: bool = False
+    """Whether the values of one row differ, as the experts of one token do."""
+
+
+# Where an operator takes an integer tensor that addresses another one, and what that may hold.
+INDICES: dict[str, tuple[int, Callable[[list], Values]]] = {
+    "aten.embedding": (1, lambda args: Values(_axis(args[0], 0))),
+    "aten.embedding_dense_backward": (1, lambda args: Values(args[2])),
+    "aten.nll_loss_forward": (1, lambda args: Values(_axis(args[0], -1))),
+    "aten.nll_loss_backward": (2, lambda args: Values(_axis(args[1], -1))),
+    "frontier.moe_mlp": (5, lambda args: Values(_axis(args[1], 0), distinct=True)),
+    "frontier.moe_mlp_backward": (6, lambda args: Values(_axis(args[2], 0), distinct=True)),
+    "frontier.mohd_read": (3, lambda args: _routed(_axis(args[0], 1), *args[4:6])),
+    "frontier.mohd_read_backward": (4, lambda args: _routed(_axis(args[1], 1), *args[5:7])),
+    "frontier.mohd_write": (2, lambda args: _routed(_axis(args[1], 0), *args[3:5])),
+    "frontier.mohd_write_backward": (3, lambda args: _routed(_axis(args[2], 0), *args[4:6])),
 }
 
 
@@ -38,11 +49,14 @@ class Replay:
 
 
 def prepare(call: KernelCall, device: str = "cpu", seed: int = 0) -> Replay:
-    """Make the tensors of a call: its shapes and strides, normal floats (never zeros), integers in legal ranges."""
+    """Make the tensors of a call: its shapes and strides, normal floats (never zeros), integers in legal ranges.
+
+    Experts and groups are chosen as by a router that is balanced: all are as likely.
+    """
     op = operator(call.op)
     plain = json.loads(call.arguments)
     generator = torch.Generator(device).manual_seed(seed)
-    limits = _index_limits(op, plain)
+    indices = _indices(op, plain)
 
     def build(value: Any, path: tuple) -> Any:
         if isinstance(value, list):
@@ -50,7 +64,7 @@ def prepare(call: KernelCall, device: str = "cpu", seed: int = 0) -> Replay:
         if not isinstance(value, dict):
             return value
         if "tensor" in value:
-            return _tensor(value, device, generator, limits.get(path))
+            return _tensor(value, device, generator, indices.get(path, Values(2)))
         return _scalar(value, device)
 
     kwargs = {name: build(value, ("kwargs", name)) for name, value in plain["kwargs"].items()}
@@ -63,15 +77,19 @@ def operator(name: str) -> OpOverload:
     return getattr(getattr(getattr(torch.ops, namespace), packet), overload)
 
 
-def _tensor(plain: dict[str, Any], device: str, generator: torch.Generator, limit: int | None) -> Tensor:
+def _tensor(plain: dict[str, Any], device: str, generator: torch.Generator, values: Values) -> Tensor:
     shape, stride, dtype = plain["tensor"], plain["stride"], getattr(torch, plain["dtype"])
     extent = 1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True)) if 0 not in shape else 0
     if dtype == torch.bool:
         flat = torch.rand(extent, generator=generator, device=device) < 0.5
     elif dtype.is_floating_point or dtype.is_complex:
         flat = torch.randn(extent, generator=generator, device=device, dtype=dtype)
+    elif values.distinct:
+        every = torch.rand(*shape[:-1], values.high - values.low, generator=generator, device=device)
+        chosen = every.argsort(dim=-1)[..., : shape[-1]] + values.low
+        return torch.empty_strided(shape, stride, dtype=dtype, device=device).copy_(chosen)
     else:
-        flat = torch.randint(0, limit or 2, (extent,), generator=generator, device=device, dtype=dtype)
+        flat = torch.randint(values.low, values.high, (extent,), generator=generator, device=device, dtype=dtype)
     return flat.as_strided(shape, stride)
 
 
@@ -88,17 +106,22 @@ def _axis(plain: dict[str, Any], axis: int) -> int:
     return plain["tensor"][axis]
 
 
-def _index_limits(op: OpOverload, plain: dict[str, Any]) -> dict[tuple, int]:
-    """By argument path, how many values an integer tensor that addresses another tensor may take."""
+def _routed(width: int, shared: int, group_size: int) -> Values:
+    """Groups of the hidden dimension that a token may choose: those that are not shared by all."""
+    return Values(width // group_size, low=shared, distinct=True)
+
+
+def _indices(op: OpOverload, plain: dict[str, Any]) -> dict[tuple, Values]:
+    """By argument path, what an integer tensor that addresses another tensor holds."""
     packet = str(op.overloadpacket)
     args = plain["args"]
     if packet in ("aten.index", "aten.index_put", "aten.index_put_"):
-        return {("args", 1, axis): args[0]["tensor"][axis] for axis, value in enumerate(args[1]) if value}
+        return {("args", 1, axis): Values(args[0]["tensor"][axis]) for axis, value in enumerate(args[1]) if value}
     if packet in INDICES:
-        place, count = INDICES[packet]
-        return {("args", place): count(args)}
+        place, values = INDICES[packet]
+        return {("args", place): values(args)}
     names = [argument.name for argument in op._schema.arguments]
     if "index" in names and "dim" in names and isinstance(args[names.index("index")], dict):
         dim = args[names.index("dim")]
-        return {("args", names.index("index")): args[0]["tensor"][dim]}
+        return {("args", names.index("index")): Values(args[0]["tensor"][dim])}
     return {}

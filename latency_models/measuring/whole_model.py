@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import InputError
 from ...search_space import Architecture
 from ...supernet import Shape, build_model
-from ..calls import dtype_name
+from ..runtime import Runtime
 from ..tracing.decode_state import cached_state, rewind
 from ..tracing.training_step import training_steps
 from ..workload import Workload
@@ -44,53 +43,45 @@ class Measured:
     count: int
 
 
-def measure_model(
-    architecture: Architecture, shape: Shape, workload: Workload, threads: int, device: str = "cpu"
-) -> Measured:
+def measure_model(architecture: Architecture, shape: Shape, workload: Workload, runtime: Runtime) -> Measured:
     """Build an architecture with random weights and time one forward pass, decoding step or training step of it.
 
     Raises:
-        InputError: the workload does not fit the context, or fewer than one thread.
+        InputError: see `measure_models`.
     """
-    return measure_models([architecture], shape, workload, threads, passes=1, device=device)[0][0]
+    return measure_models([architecture], shape, workload, runtime, passes=1)[0][0]
 
 
 def measure_models(
     architectures: Sequence[Architecture],
     shape: Shape,
     workload: Workload,
-    threads: int,
+    runtime: Runtime,
     passes: int,
     seed: int = 0,
-    device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
-    mode: str = "graph",
-    dtype: torch.dtype = torch.float32,
 ) -> list[list[Measured]]:
     """Time several architectures `passes` times over, in turns and in a new order each time.
 
-    On `cuda` models of `dtype` run as a CUDA graph or eager, as `mode` says, and the device's clock times them (see
-    `cuda_models`); on the CPU they run eager and in float32.
+    On `cuda` the device's clock times them (see `cuda_models`).
 
     Returns:
         One list per pass, in the order of `architectures`.
 
     Raises:
-        InputError: the workload does not fit, fewer than one thread, or a device, mode or model that cannot be timed.
+        InputError: the workload does not fit, the device is not there, or a model cannot be timed in that mode.
     """
     workload.check(shape)
-    if device == "cuda":
-        with pinned(threads):
-            rounds_ms = time_models(architectures, shape, workload, passes, seed, mode, dtype, on_progress)
+    if runtime.device == "cuda":
+        with pinned(runtime.threads):
+            rounds_ms = time_models(
+                architectures, shape, workload, passes, seed, runtime.mode, runtime.dtype, on_progress
+            )
         return [[_measured(times_ms) for times_ms in models] for models in rounds_ms]
-    if device != "cpu":
-        raise InputError(f"device: cpu or cuda can be measured; got {device!r}")
-    if dtype != torch.float32:
-        raise InputError(f"dtype: float32 is measured on the cpu; got {dtype_name(dtype)}")
     rng, rounds = Random(seed), []
     total = passes * len(architectures)
-    with pinned(threads):
-        sentinel = sentinel_for(threads)
+    with pinned(runtime.threads):
+        sentinel = sentinel_for(runtime.threads)
         for number in range(passes):
             order = list(range(len(architectures)))
             rng.shuffle(order)

@@ -15,6 +15,7 @@ from time import perf_counter
 from ..calls import KernelCall
 from ..measuring.measure import GROUP, measure
 from ..measuring.measurement import Campaign, Measurement
+from ..runtime import Runtime
 from .fit import LEAST_IN_FAMILY, KernelModel
 
 Uses = Mapping[KernelCall, float]
@@ -49,7 +50,7 @@ class Doubt:
 
 def measure_space(
     uses: Uses,
-    threads: int,
+    runtime: Runtime,
     known: Mapping[str, Measurement] | None = None,
     budget_seconds: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -70,7 +71,7 @@ def measure_space(
         `settled` whether that is because they are known well enough.
 
     Raises:
-        InputError: fewer than one thread.
+        InputError: a device that is not there.
     """
     found = {call.key: known[call.key] for call in uses if known and call.key in known}
     started, drift, is_settled = perf_counter(), 0.0, True
@@ -82,7 +83,7 @@ def measure_space(
 
     while batch := _next_batch(uses, found, settled):
         left = None if budget_seconds is None else budget_seconds - (perf_counter() - started)
-        round_of = measure(batch, threads, {}, left, None, keep, seed=seed + len(found))
+        round_of = measure(batch, runtime, {}, left, None, keep, seed=seed + len(found))
         drift = max(drift, round_of.drift)
         if on_progress:
             on_progress(len(found), len(uses))

@@ -1,6 +1,6 @@
 """How kernel times add up to a model's latency: fitted on whole models, per phase.
 
-latency = kernel_factor * (sum of kernel times) + launch_ms * (operators dispatched) + fixed_ms
+latency = kernel_factor * (sum of kernel times) + launch_ms * (gaps between kernels) + fixed_ms
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ...search_space import Architecture, SearchSpace
 from ...supernet import Shape
 from ..measuring.whole_model import measure_models
 from ..profile import DeviceProfile
-from ..tracing.trace import Tracer
+from ..runtime import Runtime
+from ..tracing.trace import Tracer, tracer_for
 from ..workload import Workload
 from .fit import KernelModel
 
@@ -35,6 +36,9 @@ PASSES = 2
 class Composition:
     """One phase's coefficients.
 
+    `gap` says what there is a gap before: every operator dispatched (also those that only change a view), or, in a
+    replayed graph, every kernel.
+
     `interval` is the relative error that 90 % of the calibration models stay within when each is left out of the fit;
     `mape` the mean of those errors. `digests` are the architectures used: validation refuses them.
     """
@@ -48,10 +52,11 @@ class Composition:
     space: str
     workloads: list[dict[str, Any]]
     digests: list[str]
+    gap: str = "dispatch"
 
-    def latency_ms(self, kernel_ms: NDArray[np.float64], launches: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Milliseconds of whole models from their summed kernel milliseconds and dispatched operators."""
-        return self.kernel_factor * kernel_ms + self.launch_ms * launches + self.fixed_ms
+    def latency_ms(self, kernel_ms: NDArray[np.float64], gaps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Milliseconds of whole models from their summed kernel milliseconds and their gaps."""
+        return self.kernel_factor * kernel_ms + self.launch_ms * gaps + self.fixed_ms
 
 
 # How kernels add up on a device of which no whole model was measured. Published kernels are timed in replayed graphs,
@@ -79,7 +84,7 @@ def calibrate(
 ) -> dict[str, Any]:
     """Measure `count` random architectures at every workload and fit how their kernels add up.
 
-    Threads are those of the profile's hardware. Workloads of one phase share a fit.
+    They run as the profile's hardware says. Workloads of one phase share a fit.
 
     Returns:
         Plain JSON: phase -> the fields of `Composition`. Phases that are not calibrated now stay as in the profile.
@@ -92,16 +97,17 @@ def calibrate(
     if count < LEAST_COUNT:
         raise InputError(f"count: at least {LEAST_COUNT} whole models to calibrate on; got {count}")
     architectures = draw(space, count, seed)
-    kernels, tracer = KernelModel(profile.measurements), Tracer(shape)
+    runtime = Runtime.of(profile.hardware)
+    kernels, tracer = KernelModel(profile.measurements), tracer_for(shape, runtime)
     composition = dict(profile.composition)
     for phase in sorted({workload.phase for workload in workloads}):
         used = [workload for workload in workloads if workload.phase == phase]
         rows: list[tuple[float, float]] = []
         measured: list[float] = []
         for workload in used:
-            rounds = measure_models(architectures, shape, workload, profile.hardware["threads"], PASSES, seed)
+            rounds = measure_models(architectures, shape, workload, runtime, PASSES, seed)
             measured += [min(one.latency_ms for one in models) for models in zip(*rounds, strict=True)]
-            rows += [kernel_sum(tracer, kernels, architecture, workload) for architecture in architectures]
+            rows += [kernel_sum(tracer, kernels, architecture, workload, runtime.gap) for architecture in architectures]
         table, latency_ms = np.array(rows), np.array(measured)
         factor, launch_ms, fixed_ms = fit_composition(table, latency_ms)
         errors = left_out_errors(table, latency_ms)
@@ -116,6 +122,7 @@ def calibrate(
                 space=space.name,
                 workloads=[workload.to_json() for workload in used],
                 digests=[architecture.digest for architecture in architectures],
+                gap=runtime.gap,
             )
         )
     return composition
@@ -140,17 +147,18 @@ def draw(space: SearchSpace, count: int, seed: int, leave_out: frozenset[str] = 
 
 
 def kernel_sum(
-    tracer: Tracer, kernels: KernelModel, architecture: Architecture, workload: Workload
+    tracer: Tracer, kernels: KernelModel, architecture: Architecture, workload: Workload, gap: str
 ) -> tuple[float, float]:
-    """Summed kernel milliseconds and dispatched operators of an architecture."""
-    calls = tracer.calls(architecture, workload)
-    return sum(kernels.time(one.call).time_us for one in calls) / 1e3, sum(one.launches for one in calls)
+    """Summed kernel milliseconds and the gaps of an architecture."""
+    sections = [section for _, section in tracer.sections(architecture, workload)]
+    kernels_us = sum(kernels.time(one.call).time_us for section in sections for one in section.calls)
+    return kernels_us / 1e3, sum(section.gaps(gap) for section in sections)
 
 
 def fit_composition(table: NDArray[np.float64], latency_ms: NDArray[np.float64]) -> tuple[float, float, float]:
     """Kernel factor (within bounds), launch and fixed milliseconds (not negative) of the least relative error.
 
-    `table` has a row (kernel milliseconds, launches) per model. The error is made robust by a few rounds of weights
+    `table` has a row (kernel milliseconds, gaps) per model. The error is made robust by a few rounds of weights
     that turn squares into absolute values.
     """
     features = np.column_stack([table, np.ones(len(table))]) / latency_ms[:, None]

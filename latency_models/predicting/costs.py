@@ -12,9 +12,12 @@ from ..tracing.sections import Setting
 from .fit import KernelTimes
 
 # Columns of the table: times and counts, then bytes as `Section` names them.
-KERNEL_US, LOW_US, HIGH_US, MEASURED_US, LAUNCHES, PARAMS = range(6)
-FIXED, HELD, STATE, PEAK, SAVED, BACKWARD, KEPT, UPDATE = range(6, 14)
-NUM_COLUMNS = 14
+KERNEL_US, LOW_US, HIGH_US, MEASURED_US, DISPATCHES, PARAMS = range(6)
+FIXED, HELD, STATE, PEAK, SAVED, BACKWARD, KEPT, UPDATE, KERNELS = range(6, 15)
+NUM_COLUMNS = 15
+
+# The column of what a composition counts.
+GAPS = {"dispatch": DISPATCHES, "kernel": KERNELS}
 
 # The row of a section that is not there.
 NOTHING = 0
@@ -86,7 +89,7 @@ def _cost(section: Section, kernels: KernelTimes) -> list[float]:
         sum(time.low_us for time in times),
         sum(time.high_us for time in times),
         sum(time.time_us for time in times if time.measured),
-        section.launches,
+        section.gaps("dispatch"),
         section.param_count,
         section.fixed_bytes,
         section.held_bytes,
@@ -96,4 +99,5 @@ def _cost(section: Section, kernels: KernelTimes) -> list[float]:
         section.backward_bytes,
         section.kept_bytes,
         section.update_bytes,
+        section.gaps("kernel"),
     ]

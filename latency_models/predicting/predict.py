@@ -11,12 +11,13 @@ from ...search_space import Architecture, SearchSpace
 from ...search_space.population import Population
 from ...supernet import Shape
 from ..profile import DeviceProfile
+from ..runtime import Runtime
 from ..tracing.section import Section
 from ..tracing.sections import Option, Setting, members
-from ..tracing.trace import Tracer
+from ..tracing.trace import Tracer, tracer_for
 from ..workload import Workload
 from .composition import Composition
-from .costs import KERNEL_US, LAUNCHES, CostTable, padded
+from .costs import GAPS, KERNEL_US, CostTable, padded
 from .fit import KernelModel, KernelTimes
 from .least import SIZES, least, least_size
 from .population import SpaceRows
@@ -82,10 +83,9 @@ class Predictor:
         """
         composition = self._composition(workload)
         rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
-        launches = 0
+        gaps = sum(section.gaps(composition.gap) for _, section in self._tracer.sections(architecture, workload))
         for one in self._tracer.calls(architecture, workload):
             time = self._kernels.time(one.call)
-            launches += one.launches
             row = rows.setdefault(
                 (one.layer, one.call.op, time.measured),
                 {"layer": one.layer, "op": one.call.op, "family": one.call.family, "calls": 0, "latency_ms": 0.0}
@@ -94,9 +94,9 @@ class Predictor:
             row["calls"] += 1
             row["latency_ms"] += composition.kernel_factor * time.time_us / 1e3
         rest = {"layer": "host", "family": "launch", "measured": False}
-        gaps = {**rest, "op": "launch gaps", "calls": launches, "latency_ms": composition.launch_ms * launches}
+        between = {**rest, "op": "launch gaps", "calls": gaps, "latency_ms": composition.launch_ms * gaps}
         fixed = {**rest, "op": "fixed", "calls": 1, "latency_ms": composition.fixed_ms}
-        return [*rows.values(), gaps, fixed]
+        return [*rows.values(), between, fixed]
 
     def least(self, space: SearchSpace, workload: Workload, quantity: str) -> float:
         """The least latency_ms, param_count or peak_memory_bytes predicted for any architecture of the space.
@@ -114,7 +114,8 @@ class Predictor:
 
         def latency_ms(setting: Setting, section: Section) -> tuple[float, float]:
             cost = table.cost(table.row(setting, lambda: section))
-            return composition.kernel_factor * cost[KERNEL_US] / 1e3 + composition.launch_ms * cost[LAUNCHES], 0.0
+            kernels_ms = composition.kernel_factor * cost[KERNEL_US] / 1e3
+            return kernels_ms + composition.launch_ms * cost[GAPS[composition.gap]], 0.0
 
         return composition.fixed_ms + least(space, self._tracer, workload, latency_ms)
 
@@ -156,4 +157,5 @@ def fit_predictor(profile: DeviceProfile, shape: Shape) -> Predictor:
     if not profile.composition:
         raise InputError(f"device {profile.name}: calibrate it first; got no composition")
     composition = {phase: Composition(**fields) for phase, fields in profile.composition.items()}
-    return Predictor(KernelModel(profile.measurements), composition, shape)
+    tracer = tracer_for(shape, Runtime.of(profile.hardware))
+    return Predictor(KernelModel(profile.measurements), composition, shape, tracer)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .composition import Composition
-from .costs import FIXED, HELD, HIGH_US, KERNEL_US, LAUNCHES, LOW_US, MEASURED_US, PARAMS, PEAK, STATE
+from .costs import FIXED, GAPS, HELD, HIGH_US, KERNEL_US, LOW_US, MEASURED_US, PARAMS, PEAK, STATE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Predictions:
     @classmethod
     def of(cls, totals: Floats, composition: Composition) -> Predictions:
         """Predictions from the summed costs of each architecture's sections (see `CostTable.totals`)."""
-        latency_ms = composition.latency_ms(totals[:, KERNEL_US] / 1e3, totals[:, LAUNCHES])
+        latency_ms = composition.latency_ms(totals[:, KERNEL_US] / 1e3, totals[:, GAPS[composition.gap]])
         return cls(
             latency_ms=latency_ms,
             low_ms=np.maximum(0.0, latency_ms * (1 - _reach(composition, totals, LOW_US, latency_ms))),

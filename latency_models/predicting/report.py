@@ -103,7 +103,7 @@ class _Run:
     def _compute_ms(self, section: Section, bound: Bound) -> float:
         composition = self.pricing.composition
         kernels_us = sum(getattr(self.pricing.kernels.time(one.call), bound) for one in section.calls)
-        return composition.kernel_factor * kernels_us / 1e3 + composition.launch_ms * section.launches
+        return composition.kernel_factor * kernels_us / 1e3 + composition.launch_ms * section.gaps(composition.gap)
 
     def _exchange_ms(self, piece: Piece, bound: Bound) -> float:
         return float(getattr(self.pricing.kernels.time(piece.exchange), bound)) / 1e3 if piece.exchange else 0.0

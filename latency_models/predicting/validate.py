@@ -10,6 +10,7 @@ from typing import Any
 from ...search_space import SearchSpace
 from ...supernet import Shape
 from ..measuring.whole_model import measure_models
+from ..runtime import Runtime
 from ..workload import Workload
 from .composition import draw
 from .predict import Predictor
@@ -37,7 +38,7 @@ def validate(
     space: SearchSpace,
     shape: Shape,
     workload: Workload,
-    threads: int,
+    runtime: Runtime,
     seed: int,
     count: int,
     on_progress: Callable[[int, int], None] | None = None,
@@ -52,7 +53,7 @@ def validate(
     used = frozenset(digest for one in predictor.composition.values() for digest in one.digests)
     architectures = draw(space, count, seed, leave_out=used)
     predictions = predictor.predict_many(architectures, workload)
-    first, second = measure_models(architectures, shape, workload, threads, 2, seed, on_progress=on_progress)
+    first, second = measure_models(architectures, shape, workload, runtime, 2, seed, on_progress=on_progress)
     pairs: list[dict[str, Any]] = [
         {
             "digest": architecture.digest,

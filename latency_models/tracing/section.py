@@ -35,3 +35,7 @@ class Section:
     @property
     def launches(self) -> int:
         return sum(call.launches for call in self.calls)
+
+    def gaps(self, gap: str) -> int:
+        """How many gaps there are of a kind (see `Composition`): before every dispatch or before every kernel."""
+        return len(self.calls) if gap == "kernel" else self.launches

@@ -16,6 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from ...search_space import Architecture, Block, SearchSpace
 from ...supernet import Shape
 from ..calls import KernelCall, LayerCall
+from ..measuring.cuda_timing import require_cuda
+from ..runtime import Runtime
 from ..workload import Workload
 from . import decode_state
 from .fake_parts import FakeParts
@@ -25,6 +27,8 @@ from .section import Section
 from .sections import Setting, members, options
 from .training_trace import training_section
 
+HERE = Runtime()
+
 
 class Tracer:
     """Traces architectures for one shape. What a section launches is kept, so it is traced once.
@@ -32,11 +36,16 @@ class Tracer:
     `device` is where the model would run; kernels are chosen as that device's dispatch chooses them. Parameters,
     buffers, states and the residual stream are cast to `dtype` as `model.to(dtype)` would cast them. With `compiled`
     the calls are those that a compiler makes of the traced ones (see `fusion`).
+
+    Raises:
+        InputError: a device that is not there, for its dispatch cannot be asked.
     """
 
     def __init__(
         self, shape: Shape, device: str = "cpu", dtype: torch.dtype = torch.float32, compiled: bool = False
     ) -> None:
+        if device == "cuda":
+            require_cuda()
         self.shape = shape
         self.compiled = compiled
         self.parts = FakeParts(shape, device, dtype)
@@ -139,10 +148,16 @@ class Tracer:
         return recorder
 
 
+def tracer_for(shape: Shape, runtime: Runtime) -> Tracer:
+    """A tracer of what runs in that way."""
+    return Tracer(shape, runtime.device, runtime.dtype)
+
+
 def space_calls(
     space: SearchSpace,
     shape: Shape,
     workloads: Sequence[Workload],
+    runtime: Runtime = HERE,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[KernelCall, float]:
     """Every distinct call the space can launch, and how often a random architecture does, the most often first.
@@ -152,7 +167,7 @@ def space_calls(
     Raises:
         InputError: a workload does not fit the task.
     """
-    tracer = Tracer(shape)
+    tracer = tracer_for(shape, runtime)
     uses: dict[KernelCall, float] = {}
     wanted = [(workload, option) for workload in workloads for option in options(space)]
     for done, (workload, option) in enumerate(wanted, 1):

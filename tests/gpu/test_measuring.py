@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from random import Random
 
 import pytest
 import torch
 
 from frontier.errors import InputError
-from frontier.latency_models import KernelCall, Tracer, Workload, describe_device, measure, measure_models
+from frontier.latency_models import KernelCall, Runtime, Tracer, Workload, describe_device, measure, measure_models
 from frontier.latency_models.calls import encode
 from frontier.latency_models.measuring.cuda_models import time_models
 from frontier.latency_models.measuring.cuda_timing import CannotCapture, captured, l2_bytes, replay_times_us
@@ -23,6 +24,7 @@ from frontier.supernet import ModelShape
 # Faster than the memory of any device this was written for, and slower than its cache.
 MOST_BYTES_PER_US = 8e6
 SHAPE = ModelShape(vocab_size=256, context=300)
+GPU = Runtime(1, "cuda", torch.bfloat16, "graph")
 
 
 def matmul(rows: int, inner: int, columns: int, dtype: torch.dtype = torch.bfloat16) -> KernelCall:
@@ -44,7 +46,7 @@ def test_weights_that_fit_the_cache_take_longer_from_memory() -> None:
     side = 2048
     weight_bytes = 2 * side * side
     assert weight_bytes < l2_bytes() / 2
-    (one,) = measure([matmul(1, side, side)], threads=1, device="cuda")
+    (one,) = measure([matmul(1, side, side)], GPU)
     assert (one.timing, one.note) == ("graph", "")
     assert one.warm_us < one.median_us
     assert weight_bytes / one.median_us < MOST_BYTES_PER_US
@@ -53,7 +55,7 @@ def test_weights_that_fit_the_cache_take_longer_from_memory() -> None:
 
 def test_a_call_repeats() -> None:
     calls = [matmul(1, 256, 256), matmul(2048, 2048, 2048)]
-    first, second = (measure(calls, threads=1, device="cuda", seed=seed) for seed in range(2))
+    first, second = (measure(calls, GPU, seed=seed) for seed in range(2))
     assert first.drift < 0.2
     for one, again in zip(first, second, strict=True):
         assert again.median_us == pytest.approx(one.median_us, rel=0.15)
@@ -62,12 +64,12 @@ def test_a_call_repeats() -> None:
 
 def test_a_launch_is_not_in_the_time_of_a_small_kernel() -> None:
     """Launched one by one from Python such a product takes several microseconds of host."""
-    (one,) = measure([matmul(1, 64, 64)], threads=1, device="cuda")
+    (one,) = measure([matmul(1, 64, 64)], GPU)
     assert 0.3 < one.median_us < 6
 
 
 def test_what_waits_for_the_device_is_timed_by_events_and_says_so() -> None:
-    one, other = measure([experts(), matmul(1, 64, 64)], threads=1, device="cuda")
+    one, other = measure([experts(), matmul(1, 64, 64)], GPU)
     assert one.timing == "events"
     assert "synchronizing" in one.note
     assert one.warm_us is None
@@ -90,7 +92,7 @@ def test_every_call_of_a_preset_is_measured(space: str, phase: str) -> None:
     architecture = SearchSpace.load(space).sample(Random(0))
     traced = Tracer(SHAPE, "cuda", torch.bfloat16).calls(architecture, Workload(phase, 1, 255))
     calls = list({one.call.key: one.call for one in traced}.values())
-    campaign = measure(calls, threads=1, device="cuda")
+    campaign = measure(calls, GPU)
     assert campaign.remaining == 0
     assert {one.timing for one in campaign} == {"graph"}
     products = [one for one in campaign if one.call.family in ("matmul", "attention")]
@@ -104,9 +106,7 @@ def test_whole_models_run_as_graphs_and_by_the_host(phase: str) -> None:
     architectures = [space.smallest(), space.largest()]
     found = {}
     for mode in ("graph", "eager"):
-        (models,) = measure_models(
-            architectures, SHAPE, workload, 1, passes=1, device="cuda", mode=mode, dtype=torch.bfloat16
-        )
+        (models,) = measure_models(architectures, SHAPE, workload, replace(GPU, mode=mode), passes=1)
         found[mode] = [one.latency_ms for one in models]
     for graph_ms, eager_ms in zip(found["graph"], found["eager"], strict=True):
         assert 0 < graph_ms < eager_ms
@@ -127,7 +127,7 @@ def test_host_and_device_together_explain_an_eager_run() -> None:
     costs = host_costs(calls)
     assert all(0.2 < cost < 500 for cost in costs.values())
     assert costs[VIEW] < max(costs.values())
-    model = Dispatched.of(traced, KernelModel(measure(calls, threads=1, device="cuda")), costs)
+    model = Dispatched.of(traced, KernelModel(measure(calls, GPU)), costs)
     with pinned(1):
         ((times_ms,),) = time_models([architecture], SHAPE, workload, 1, mode="eager", dtype=torch.bfloat16)
     measured_us = 1e3 * statistics.median(times_ms)
@@ -135,7 +135,7 @@ def test_host_and_device_together_explain_an_eager_run() -> None:
 
 
 def test_the_device_describes_itself() -> None:
-    found = describe_device(1, "cuda", torch.bfloat16, mode="eager")
+    found = describe_device(replace(GPU, mode="eager"))
     assert (found["device"], found["dtype"], found["backend"]) == ("cuda", "bfloat16", "eager")
     assert found["gpu"] == torch.cuda.get_device_name()
     for name in ("multiprocessors", "memory_bytes", "l2_bytes", "cuda", "triton"):

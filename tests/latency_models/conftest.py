@@ -8,7 +8,15 @@ from random import Random
 import pytest
 import torch
 
-from frontier.latency_models import DeviceProfile, KernelCall, Measurement, Workload, space_calls
+from frontier.latency_models import (
+    DeviceProfile,
+    KernelCall,
+    Measurement,
+    Runtime,
+    Workload,
+    describe_device,
+    space_calls,
+)
 from frontier.latency_models.measuring import timing
 from frontier.latency_models.tracing.decode_state import cached_state, storage_bytes
 from frontier.latency_models.tracing.recorder import Recorder
@@ -82,7 +90,7 @@ def profile(
     calls = space_calls(space, shape, [Workload("prefill", 2, 21), Workload("decode", 2, 21)])
     rng = Random(0)
     measured = tuple(lawful(call) for call in calls if rng.random() < 7 / 8)
-    return DeviceProfile("lawful", {"threads": 1}, measured, composition)
+    return DeviceProfile("lawful", describe_device(Runtime()), measured, composition)
 
 
 def real_run(architecture: Architecture, shape: Shape, workload: Workload) -> tuple[Recorder, torch.nn.Module, int]:

@@ -12,6 +12,7 @@ from frontier.errors import InputError
 from frontier.latency_models import Measurement, Workload, measure, measure_model, measure_models, space_calls
 from frontier.latency_models.measuring.replay import prepare
 from frontier.latency_models.measuring.timing import LEAST_VISITS, Timed, pinned, sentinel_for
+from frontier.latency_models.runtime import Runtime
 from frontier.search_space import SearchSpace
 from frontier.supernet import ModelShape
 
@@ -35,14 +36,14 @@ def test_known_calls_are_not_measured_again(space: SearchSpace, shape: ModelShap
     fresh: list[Measurement] = []
     progress: list[tuple[int, int]] = []
     before = torch.get_num_threads()
-    first = measure(calls[:5], threads=1, on_measured=fresh.append)
+    first = measure(calls[:5], Runtime(), on_measured=fresh.append)
     assert [one.call for one in first] == list(calls[:5])
     assert {one.call.key for one in fresh} == {call.key for call in calls[:5]}
     assert all(one.median_us > 0 and one.spread_us >= 0 and one.count >= LEAST_VISITS for one in first)
 
     known = {one.call.key: one for one in first}
     fresh.clear()
-    both = measure(calls, threads=1, known=known, on_measured=fresh.append, on_progress=lambda *at: progress.append(at))
+    both = measure(calls, Runtime(), known=known, on_measured=fresh.append, on_progress=lambda *at: progress.append(at))
     assert {one.call.key for one in fresh} == {call.key for call in calls[5:]}
     assert list(both)[:5] == list(first)
     assert (both.remaining, progress[-1]) == (0, (9, 9))
@@ -51,7 +52,7 @@ def test_known_calls_are_not_measured_again(space: SearchSpace, shape: ModelShap
 
 def test_no_time_is_no_measurement(space: SearchSpace, shape: ModelShape) -> None:
     calls = list(space_calls(space, shape, [Workload("prefill", 1, 21)]))[:5]
-    campaign = measure(calls, threads=1, budget_seconds=0.0)
+    campaign = measure(calls, Runtime(), budget_seconds=0.0)
     assert (list(campaign), campaign.remaining) == ([], 5)
 
 
@@ -79,30 +80,17 @@ def test_threads_are_pinned_and_restored() -> None:
         pass
 
 
-def test_other_devices_are_refused(space: SearchSpace, shape: ModelShape) -> None:
-    with pytest.raises(InputError, match="one of cpu, cuda can be measured; got 'tpu'"):
-        measure(list(space_calls(space, shape, [Workload("prefill", 1, 21)])), threads=1, device="tpu")
-
-
 def test_whole_models(space: SearchSpace, shape: ModelShape, workload: Workload) -> None:
     architectures = [space.sample(Random(seed)) for seed in range(2)]
-    rounds = measure_models(architectures, shape, workload, threads=1, passes=2)
+    rounds = measure_models(architectures, shape, workload, Runtime(), passes=2)
     assert [len(models) for models in rounds] == [2, 2]
-    one = measure_model(architectures[0], shape, workload, threads=1)
+    one = measure_model(architectures[0], shape, workload, Runtime())
     for measured in (one, *rounds[0], *rounds[1]):
         assert measured.latency_ms > 0
         assert measured.spread_ms >= 0
         assert measured.count >= LEAST_VISITS
 
 
-def test_whole_models_on_other_devices_are_refused(space: SearchSpace, shape: ModelShape) -> None:
-    models, workload = [space.sample(Random(0))], Workload("prefill", 1, 21)
-    with pytest.raises(InputError, match="got 'tpu'"):
-        measure_models(models, shape, workload, threads=1, passes=1, device="tpu")
-    with pytest.raises(InputError, match="dtype: float32 is measured on the cpu; got bfloat16"):
-        measure_models(models, shape, workload, threads=1, passes=1, dtype=torch.bfloat16)
-
-
 def test_whole_model_must_fit(space: SearchSpace, shape: ModelShape) -> None:
     with pytest.raises(InputError, match="seq_len"):
-        measure_model(space.sample(Random(0)), shape, Workload("prefill", 1, 41), threads=1)
+        measure_model(space.sample(Random(0)), shape, Workload("prefill", 1, 41), Runtime())

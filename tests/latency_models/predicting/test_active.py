@@ -10,6 +10,7 @@ from frontier.latency_models import KernelCall, Measurement, Workload, measure_s
 from frontier.latency_models.measuring.measure import GROUP
 from frontier.latency_models.predicting.active import Doubt, _next_batch, scatter
 from frontier.latency_models.predicting.fit import LEAST_IN_FAMILY, KernelModel
+from frontier.latency_models.runtime import Runtime
 from frontier.search_space import SearchSpace
 from frontier.supernet import ModelShape
 
@@ -70,13 +71,13 @@ def test_it_settles_when_the_rest_hardly_matters(uses: Uses, lawful: Lawful) -> 
 def test_what_is_known_is_not_measured_again(space: SearchSpace, shape: ModelShape, lawful: Lawful) -> None:
     calls = space_calls(space, shape, [Workload("prefill", 1, 21)])
     known = {call.key: lawful(call) for call in calls}
-    campaign = measure_space(calls, threads=1, known=known, budget_seconds=0.0)
+    campaign = measure_space(calls, Runtime(), known=known, budget_seconds=0.0)
     assert (list(campaign), campaign.remaining, campaign.settled) == (list(known.values()), 0, True)
 
 
 def test_no_time_is_no_measurement(space: SearchSpace, shape: ModelShape) -> None:
     calls = space_calls(space, shape, [Workload("prefill", 1, 21)])
-    campaign = measure_space(calls, threads=1, budget_seconds=0.0)
+    campaign = measure_space(calls, Runtime(), budget_seconds=0.0)
     assert (list(campaign), campaign.remaining, campaign.settled) == ([], len(calls), False)
 
 
@@ -85,7 +86,7 @@ def test_measuring_tells_and_keeps_everything(space: SearchSpace, shape: ModelSh
     kept: list[Measurement] = []
     progress: list[tuple[int, int]] = []
     campaign = measure_space(
-        calls, threads=1, on_progress=lambda *at: progress.append(at), on_measured=kept.append, settled=0.0
+        calls, Runtime(), on_progress=lambda *at: progress.append(at), on_measured=kept.append, settled=0.0
     )
     assert {one.call.key for one in campaign} == {one.call.key for one in kept}
     assert len(campaign) + campaign.remaining == len(calls)

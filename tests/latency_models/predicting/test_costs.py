@@ -9,10 +9,10 @@ import pytest
 
 from frontier.latency_models import KernelCall, LayerCall, Measurement
 from frontier.latency_models.predicting.costs import (
+    DISPATCHES,
     FIXED,
     HELD,
     KERNEL_US,
-    LAUNCHES,
     MEASURED_US,
     PARAMS,
     PEAK,
@@ -50,7 +50,7 @@ def test_totals_are_those_of_the_sections(table: CostTable, training: bool) -> N
         sections = [found for _, found in model]
         assert totals[FIXED] + totals[HELD] + totals[PEAK] == peak_memory_bytes(sections)
         assert totals[PARAMS] == sum(found.param_count for found in sections)
-        assert totals[LAUNCHES] == sum(found.launches for found in sections)
+        assert totals[DISPATCHES] == sum(found.launches for found in sections)
         assert totals[KERNEL_US] == totals[MEASURED_US] == pytest.approx(3 * sum(len(one.calls) for one in sections))
 
 
@@ -58,6 +58,6 @@ def test_a_section_that_is_not_there_costs_nothing_wherever_it_stands(table: Cos
     rng = Random(1)
     rows = [table.row(Setting("embed", width), lambda: section(rng, training=True)) for width in (1, 2, 3)]
     with_gaps = np.array([[0, *rows, 0], [rows[0], 0, rows[1], 0, rows[2]]]).T
-    columns = [KERNEL_US, LAUNCHES, PARAMS, FIXED, HELD, PEAK]
+    columns = [KERNEL_US, DISPATCHES, PARAMS, FIXED, HELD, PEAK]
     expected = table.totals(np.array([rows, rows]).T)[:, columns]
     assert np.array_equal(table.totals(with_gaps)[:, columns], expected)

@@ -29,6 +29,7 @@ from frontier.latency_models import (
 from frontier.latency_models.predicting.composition import draw, fit_composition
 from frontier.latency_models.predicting.fit import KernelModel
 from frontier.latency_models.predicting.predict import QUANTITIES
+from frontier.latency_models.runtime import Runtime
 from frontier.search_space import SearchSpace
 from frontier.supernet import ModelShape
 
@@ -175,12 +176,12 @@ def test_draw_leaves_out_and_gives_up(space: SearchSpace) -> None:
 def test_measured_to_validated(space: SearchSpace, shape: ModelShape) -> None:
     """The whole way on this machine, as small as it goes. How good it is, the benchmark says."""
     workload = Workload("prefill", 1, 13)
-    campaign = measure(list(space_calls(space, shape, [workload])), threads=1)
-    profile = DeviceProfile("here", describe_device(1), tuple(campaign))
+    campaign = measure(list(space_calls(space, shape, [workload])), Runtime())
+    profile = DeviceProfile("here", describe_device(Runtime()), tuple(campaign))
     composition = calibrate(profile, space, shape, [workload], seed=0, count=5)
     json.dumps(composition)
     predictor = fit_predictor(replace(profile, composition=composition), shape)
-    result = validate(predictor, space, shape, workload, threads=1, seed=0, count=4)
+    result = validate(predictor, space, shape, workload, Runtime(), seed=0, count=4)
     assert not {pair["digest"] for pair in result.pairs} & set(composition["prefill"]["digests"])
     assert len(result.pairs) == 4
     assert math.isfinite(result.mape)

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from frontier.latency_models import LayerCall, Tracer, Workload, measure_model
 from frontier.latency_models.measuring.replay import prepare
+from frontier.latency_models.runtime import Runtime
 from frontier.latency_models.tracing.recorder import EXTRA_FLOPS, Recorder
 from frontier.latency_models.tracing.sections import members
 from frontier.latency_models.tracing.training_step import training_steps
@@ -106,8 +107,8 @@ def test_sections_are_traced_once(case: tuple[Architecture, Shape]) -> None:
 
 def test_a_training_step_is_timed(space: SearchSpace, shape: ModelShape) -> None:
     architecture = space.sample(Random(0))
-    measured = measure_model(architecture, shape, Workload("train", 1, 13), threads=1)
-    assert measured.latency_ms > measure_model(architecture, shape, Workload("prefill", 1, 13), threads=1).latency_ms
+    measured = measure_model(architecture, shape, Workload("train", 1, 13), Runtime())
+    assert measured.latency_ms > measure_model(architecture, shape, Workload("prefill", 1, 13), Runtime()).latency_ms
 
 
 def test_bfloat16_is_cast_as_a_model_would_be(space: SearchSpace, shape: ModelShape) -> None:
