@@ -69,6 +69,7 @@ class DeviceLedger(Transactions):
                 "count": int(row.count),
                 "timing": row.timing,
                 "warm_us": real(row.warm_us),
+                "skewed_us": real(row.skewed_us),
                 "kernel_names": list(row.kernel_names),
                 "note": row.note,
             }

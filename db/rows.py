@@ -90,7 +90,8 @@ class Device:
 class KernelMeasurement:
     """One kernel call as measured. `arguments` is canonical JSON, `spread_us` the interquartile range.
 
-    `timing` says how it was timed, `warm_us` how long it takes where everything it reads is in the cache,
+    `timing` says how it was timed, `warm_us` how long it takes where everything it reads is in the cache, `skewed_us`
+    how long where its tokens are sent to few of the experts,
     `kernel_names` what the library launched, `note` why it was not timed otherwise.
     """
 
@@ -105,6 +106,7 @@ class KernelMeasurement:
     count: int
     timing: str = "clock"
     warm_us: float | None = None
+    skewed_us: float | None = None
     kernel_names: tuple[str, ...] = ()
     note: str = ""
 

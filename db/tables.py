@@ -237,7 +237,8 @@ class DeviceRow(Base):
 class MeasurementRow(Base):
     """One kernel call as measured on a device; `arguments` is kept as the text that `key` is the hash of.
 
-    NULL in `warm_us` means that the time with a warm cache was not measured apart.
+    NULL in `warm_us` means that the time with a warm cache was not measured apart, in `skewed_us` that the call sends
+    its tokens nowhere.
     """
 
     __tablename__ = "measurements"
@@ -257,6 +258,7 @@ class MeasurementRow(Base):
     warm_us: Mapped[float | None]
     kernel_names: Mapped[list[Any]] = mapped_column(server_default="[]")
     note: Mapped[str] = mapped_column(server_default="")
+    skewed_us: Mapped[float | None]
 
 
 class KernelTableRow(Base):

@@ -174,6 +174,8 @@ def _averaged(reports: Sequence[LatencyReport]) -> LatencyReport:
         latency_ms=mean("latency_ms"),
         low_ms=mean("low_ms"),
         high_ms=mean("high_ms"),
+        mean_ms=mean("mean_ms"),
+        p95_ms=mean("p95_ms"),
         peak_memory_bytes=reports[-1].peak_memory_bytes,
     )
 

@@ -21,6 +21,8 @@ def latency_lines(answer: Answer, device: str, question: Question) -> Iterator[s
     found = answer.report
     yield f"{_workload(question)} on {_devices(device, found)}: {found.latency_ms:.4g} ms"
     yield f"  between {found.low_ms:.4g} and {found.high_ms:.4g} ms, nine times out of ten"
+    if found.p95_ms != found.latency_ms:
+        yield f"  {found.mean_ms:.4g} on average and {found.p95_ms:.4g} at the 95th percentile of uneven loads"
     each = " on each" if found.devices > 1 else ""
     yield f"  {found.param_count:,} parameters{each}, peak memory {_bytes(found.peak_memory_bytes)}{each}"
     if found.state_bytes:

@@ -58,7 +58,7 @@ def test_every_read_command_speaks_json(finished_job: RunJob) -> None:
     assert listed["front_size"] == len(front)
     assert shown["facts"]["validation"]["count"] == 4
     assert device["name"] == "this-machine"
-    assert read_json(finished_job, "db", "upgrade")["to"] == "0002"
+    assert read_json(finished_job, "db", "upgrade")["to"] == "0003"
     for member in front:
         assert member["latency_low_ms"] <= member["latency_ms"] <= member["latency_high_ms"]
 

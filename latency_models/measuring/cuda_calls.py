@@ -32,8 +32,8 @@ from .cuda_timing import (
     replay_times_us,
 )
 from .launched_kernels import kernel_names
-from .measurement import Measurement
-from .replay import Replay, prepare
+from .measurement import SKEW, Measurement
+from .replay import Replay, is_routed, prepare
 from .timing import spread
 from .written import Written
 
@@ -59,16 +59,24 @@ def measure_on_cuda(group: Sequence[KernelCall], rng: Random, deadline: float) -
             break
         chunk = list(group[start : start + CHUNK])
         rng.shuffle(chunk)
-        made += [replace(measure_call(call, flush), kernel_names=names[call.key]) for call in chunk]
+        made += [replace(_in_both_loads(call, flush), kernel_names=names[call.key]) for call in chunk]
         after_us = sentinel.time_us()
         slowdown = max(slowdown, max(before_us, after_us) / sentinel.usual_us - 1)
         before_us = after_us
     return made, slowdown
 
 
-def measure_call(call: KernelCall, flush: Callable[[], None]) -> Measurement:
+def _in_both_loads(call: KernelCall, flush: Callable[[], None]) -> Measurement:
+    """Time one call; where it routes tokens, evenly and unevenly."""
+    balanced = measure_call(call, flush)
+    if not is_routed(call):
+        return balanced
+    return replace(balanced, skewed_us=measure_call(call, flush, SKEW).median_us)
+
+
+def measure_call(call: KernelCall, flush: Callable[[], None], skew: float = 0.0) -> Measurement:
     """Time one call in both states of the cache; by events, the host in between, where it cannot be captured."""
-    replay = prepare(call, "cuda")
+    replay = prepare(call, "cuda", skew=skew)
     written = Written(replay)
     try:
         pilot = captured(_launched([replay], PILOT_LAUNCHES))

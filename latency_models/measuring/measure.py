@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from time import perf_counter
 
@@ -15,8 +16,8 @@ from ..runtime import Runtime
 from .background import background, nothing
 from .cuda_calls import measure_on_cuda
 from .cuda_timing import require_cuda
-from .measurement import Campaign, Measurement
-from .replay import Replay, prepare
+from .measurement import SKEW, Campaign, Measurement
+from .replay import Replay, is_routed, prepare
 from .timing import Sentinel, pinned, sentinel_for, spread, take_turns
 from .written import Written
 
@@ -79,21 +80,34 @@ def measure(
 
 def _measure_on_cpu(group: Sequence[KernelCall], rng: Random, deadline: float) -> tuple[list[Measurement], float]:
     """The measurements of a group, and the greatest slowdown of the machine that was accepted for any of them."""
-    looks, slowdown = _look_at(group, rng, sentinel_for(torch.get_num_threads()), deadline)
-    return [_summary(call, samples) for call, samples in looks.items()], slowdown
+    subjects = [_Subject(call, skew) for call in group for skew in ((0.0, SKEW) if is_routed(call) else (0.0,))]
+    looks, slowdown = _look_at(subjects, rng, sentinel_for(torch.get_num_threads()), deadline)
+    return [
+        _summary(subject.call, samples, looks.get(replace(subject, skew=SKEW)))
+        for subject, samples in looks.items()
+        if not subject.skew
+    ], slowdown
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A call and how unevenly its tokens are sent."""
+
+    call: KernelCall
+    skew: float
 
 
 def _look_at(
-    group: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float
-) -> tuple[dict[KernelCall, list[list[float]]], float]:
-    """Measure every call `LOOKS` times, in fresh memory and other company each time, as far as the deadline allows.
+    group: Sequence[_Subject], rng: Random, sentinel: Sentinel, deadline: float
+) -> tuple[dict[_Subject, list[list[float]]], float]:
+    """Measure every subject `LOOKS` times, in fresh memory and other company each time, as far as the deadline allows.
 
     Where tensors happen to lie moves a small kernel by several percent; a median over looks does not depend on it.
 
     Returns:
-        Per call the microseconds of each look's runs, and the greatest slowdown of the machine that was accepted.
+        Per subject the microseconds of each look's runs, and the greatest slowdown of the machine that was accepted.
     """
-    looks: dict[KernelCall, list[list[float]]] = {}
+    looks: dict[_Subject, list[list[float]]] = {}
     order, slowdown = list(group), 0.0
     for look in range(LOOKS):
         if look:
@@ -105,22 +119,28 @@ def _look_at(
             chunk = order[start : start + CHUNK]
             samples, accepted = _time_chunk(chunk, rng, sentinel, deadline)
             slowdown = max(slowdown, accepted)
-            for call, times_us in zip(chunk, samples, strict=True):
-                looks.setdefault(call, []).append(times_us)
+            for subject, times_us in zip(chunk, samples, strict=True):
+                looks.setdefault(subject, []).append(times_us)
     return looks, slowdown
 
 
-def _summary(call: KernelCall, looks: Sequence[Sequence[float]]) -> Measurement:
+def _summary(
+    call: KernelCall, looks: Sequence[Sequence[float]], skewed: Sequence[Sequence[float]] | None
+) -> Measurement:
     times_us = [time_us for look in looks for time_us in look]
-    median_us = statistics.median(statistics.median(look) for look in looks)
-    return Measurement(call, max(median_us, LEAST_US), spread(times_us), len(times_us))
+    skewed_us = _median_us(skewed) if skewed else None
+    return Measurement(call, _median_us(looks), spread(times_us), len(times_us), skewed_us=skewed_us)
+
+
+def _median_us(looks: Sequence[Sequence[float]]) -> float:
+    return max(statistics.median(statistics.median(look) for look in looks), LEAST_US)
 
 
 def _time_chunk(
-    chunk: Sequence[KernelCall], rng: Random, sentinel: Sentinel, deadline: float
+    chunk: Sequence[_Subject], rng: Random, sentinel: Sentinel, deadline: float
 ) -> tuple[list[list[float]], float]:
-    """The microseconds of every call's runs, less what a replay costs, and the slowdown they were made under."""
-    benches = [_Bench(replay) for replay in (nothing(), *(prepare(call) for call in chunk))]
+    """The microseconds of every subject's runs, less what a replay costs, and the slowdown they were made under."""
+    benches = [_Bench(replay) for replay in (nothing(), *(prepare(one.call, skew=one.skew) for one in chunk))]
     order = [*enumerate(benches), *((-1, _Bench(replay)) for replay in background())]
 
     def one_pass() -> list[tuple[int, float]]:

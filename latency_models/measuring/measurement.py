@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ..calls import KernelCall
 
+# The power law of loads that published tables of experts use for an uneven one: the r-th gets r ** -1.2.
+SKEW = 1.2
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -17,7 +20,10 @@ class Measurement:
 
     On CUDA `median_us` is the time with weights and cached state in memory and everything else in the L2 cache as far
     as it fits, as in a model larger than that cache; `warm_us` is the time with everything in the cache as far as it
-    fits. `kernel_names` are the kernels the library chose, in the order of their launch; empty where nobody asked.
+    fits. `skewed_us` is the time of a call whose tokens are sent to experts or groups as unevenly as `SKEW` says, None
+    where nothing is sent; all other times are with a balanced load.
+
+    `kernel_names` are the kernels the library chose, in the order of their launch; empty where nobody asked.
     """
 
     call: KernelCall
@@ -26,6 +32,7 @@ class Measurement:
     count: int
     timing: str = "clock"
     warm_us: float | None = None
+    skewed_us: float | None = None
     kernel_names: tuple[str, ...] = ()
     note: str = ""
 

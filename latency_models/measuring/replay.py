@@ -39,6 +39,9 @@ INDICES: dict[str, tuple[int, Callable[[list], Values]]] = {
 }
 
 
+ROUTED = frozenset(name for name in INDICES if name.startswith("frontier."))
+
+
 @dataclass(frozen=True)
 class Replay:
     """A call made ready: the operator and its arguments."""
@@ -48,10 +51,11 @@ class Replay:
     kwargs: dict[str, Any]
 
 
-def prepare(call: KernelCall, device: str = "cpu", seed: int = 0) -> Replay:
+def prepare(call: KernelCall, device: str = "cpu", seed: int = 0, skew: float = 0.0) -> Replay:
     """Make the tensors of a call: its shapes and strides, normal floats (never zeros), integers in legal ranges.
 
-    Experts and groups are chosen as by a router that is balanced: all are as likely.
+    Experts and groups are chosen as by a router that is balanced, or, with `skew`, one to whom the r-th of them is
+    as likely as r to the power of - `skew`.
     """
     op = operator(call.op)
     plain = json.loads(call.arguments)
@@ -64,11 +68,16 @@ def prepare(call: KernelCall, device: str = "cpu", seed: int = 0) -> Replay:
         if not isinstance(value, dict):
             return value
         if "tensor" in value:
-            return _tensor(value, device, generator, indices.get(path, Values(2)))
+            return _tensor(value, device, generator, indices.get(path, Values(2)), skew)
         return _scalar(value, device)
 
     kwargs = {name: build(value, ("kwargs", name)) for name, value in plain["kwargs"].items()}
     return Replay(op, build(plain["args"], ("args",)), kwargs)
+
+
+def is_routed(call: KernelCall) -> bool:
+    """Whether how long a call takes depends on where its tokens are sent."""
+    return call.op.rsplit(".", 1)[0] in ROUTED
 
 
 def operator(name: str) -> OpOverload:
@@ -77,7 +86,7 @@ def operator(name: str) -> OpOverload:
     return getattr(getattr(getattr(torch.ops, namespace), packet), overload)
 
 
-def _tensor(plain: dict[str, Any], device: str, generator: torch.Generator, values: Values) -> Tensor:
+def _tensor(plain: dict[str, Any], device: str, generator: torch.Generator, values: Values, skew: float) -> Tensor:
     shape, stride, dtype = plain["tensor"], plain["stride"], getattr(torch, plain["dtype"])
     extent = 1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True)) if 0 not in shape else 0
     if dtype == torch.bool:
@@ -85,12 +94,18 @@ def _tensor(plain: dict[str, Any], device: str, generator: torch.Generator, valu
     elif dtype.is_floating_point or dtype.is_complex:
         flat = torch.randn(extent, generator=generator, device=device, dtype=dtype)
     elif values.distinct:
-        every = torch.rand(*shape[:-1], values.high - values.low, generator=generator, device=device)
-        chosen = every.argsort(dim=-1)[..., : shape[-1]] + values.low
-        return torch.empty_strided(shape, stride, dtype=dtype, device=device).copy_(chosen)
+        chosen = _without_repeats((*shape[:-1], values.high - values.low), skew, generator)[..., : shape[-1]]
+        return torch.empty_strided(shape, stride, dtype=dtype, device=device).copy_(chosen + values.low)
     else:
         flat = torch.randint(values.low, values.high, (extent,), generator=generator, device=device, dtype=dtype)
     return flat.as_strided(shape, stride)
+
+
+def _without_repeats(shape: tuple[int, ...], skew: float, generator: torch.Generator) -> Tensor:
+    """All places in the order in which they are drawn, the likelier the earlier (Gumbel-top-k, arXiv 1903.06059)."""
+    uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+    rank = torch.arange(1, shape[-1] + 1, device=generator.device, dtype=torch.float64)
+    return (-(-uniform.log()).log() - skew * rank.log()).argsort(dim=-1, descending=True)
 
 
 def _scalar(plain: dict[str, Any], device: str) -> Any:

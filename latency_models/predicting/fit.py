@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -36,6 +37,7 @@ class KernelTime:
     """Microseconds of one call. A measured call has no interval of its own: its error is in the composition's.
 
     `source` says what a call that was not measured is priced by, `extrapolates` that it lies outside of what is known.
+    `skewed_us` is the time with an uneven load (see `Measurement`), None where nothing is routed or nobody knows.
     """
 
     time_us: float
@@ -44,6 +46,7 @@ class KernelTime:
     measured: bool
     source: Source = "measured"
     extrapolates: bool = False
+    skewed_us: float | None = None
 
 
 class KernelTimes(Protocol):
@@ -96,6 +99,7 @@ class KernelModel:
         }
         self._pooled = _Regression(known, self._roofline) if len(known) >= LEAST_IN_FAMILY else None
         self._times: dict[str, KernelTime] = {}
+        self._skews = _skews(known)
 
     def time(self, call: KernelCall) -> KernelTime:
         """Measured if there is a measurement, else predicted with an interval that covers 90 % of such calls."""
@@ -109,8 +113,9 @@ class KernelModel:
 
     def _look_up(self, call: KernelCall) -> KernelTime:
         if call.key in self._known:
-            time_us = self._known[call.key].median_us
-            return KernelTime(time_us, time_us, time_us, measured=True)
+            known = self._known[call.key]
+            time_us = known.median_us
+            return KernelTime(time_us, time_us, time_us, measured=True, skewed_us=known.skewed_us)
         source: Source = "regression"
         if call.family in self._families:
             log_time, below, above, inside = self._families[call.family].predict(call)
@@ -123,7 +128,17 @@ class KernelModel:
             below = above = BLIND_FACTOR
             source, inside = "bytes", True
         low, time, high = (math.exp(log_time + step) for step in (-below, 0.0, above))
-        return KernelTime(time, low, high, measured=False, source=source, extrapolates=not inside)
+        skewed_us = time * self._skews[call.op] if call.op in self._skews else None
+        return KernelTime(time, low, high, False, source, extrapolates=not inside, skewed_us=skewed_us)
+
+
+def _skews(known: Sequence[Measurement]) -> dict[str, float]:
+    """By operator that routes, how much longer an uneven load typically takes."""
+    ratios: dict[str, list[float]] = {}
+    for one in known:
+        if one.skewed_us is not None:
+            ratios.setdefault(one.call.op, []).append(one.skewed_us / one.median_us)
+    return {op: statistics.median(found) for op, found in ratios.items()}
 
 
 class _Regression:

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .composition import Composition
-from .costs import FIXED, GAPS, HELD, HIGH_US, KERNEL_US, LOW_US, MEASURED_US, PARAMS, PEAK, STATE
+from .costs import FIXED, GAPS, HELD, HIGH_US, KERNEL_US, LOW_US, MEASURED_US, PARAMS, PEAK, SKEWED_US, STATE
+
+# Of a load that lies evenly between balanced (0) and skewed (1).
+MEAN, P95 = 0.5, 0.95
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -20,13 +23,17 @@ class Prediction:
     """What an architecture costs in one workload.
 
     `low_ms` to `high_ms` covers about 90 % of such architectures. `measured_share` is the part of the kernel time that
-    was measured rather than predicted. `peak_memory_bytes` counts parameters, buffers, activations and, in decoding,
-    the state (old and new together); `state_bytes` is what `init_state` allocates for this batch.
+    was measured rather than predicted. Loads of experts and groups are balanced; `mean_ms` and `p95_ms` are the mean
+    and the 95th percentile of the latency if they lie anywhere between that and an uneven load (see `Measurement`),
+    the same as `latency_ms` where nothing is routed. `peak_memory_bytes` counts parameters, buffers, activations and,
+    in decoding, the state (old and new together); `state_bytes` is what `init_state` allocates for this batch.
     """
 
     latency_ms: float
     low_ms: float
     high_ms: float
+    mean_ms: float
+    p95_ms: float
     measured_share: float
     param_count: int
     peak_memory_bytes: int
@@ -40,6 +47,8 @@ class Predictions:
     latency_ms: Floats
     low_ms: Floats
     high_ms: Floats
+    mean_ms: Floats
+    p95_ms: Floats
     measured_share: Floats
     param_count: Integers
     peak_memory_bytes: Integers
@@ -49,10 +58,13 @@ class Predictions:
     def of(cls, totals: Floats, composition: Composition) -> Predictions:
         """Predictions from the summed costs of each architecture's sections (see `CostTable.totals`)."""
         latency_ms = composition.latency_ms(totals[:, KERNEL_US] / 1e3, totals[:, GAPS[composition.gap]])
+        uneven_ms = composition.kernel_factor * (totals[:, SKEWED_US] - totals[:, KERNEL_US]) / 1e3
         return cls(
             latency_ms=latency_ms,
             low_ms=np.maximum(0.0, latency_ms * (1 - _reach(composition, totals, LOW_US, latency_ms))),
             high_ms=latency_ms * (1 + _reach(composition, totals, HIGH_US, latency_ms)),
+            mean_ms=latency_ms + MEAN * uneven_ms,
+            p95_ms=latency_ms + P95 * uneven_ms,
             measured_share=totals[:, MEASURED_US] / totals[:, KERNEL_US],
             param_count=totals[:, PARAMS].astype(np.int64),
             peak_memory_bytes=(totals[:, FIXED] + totals[:, HELD] + totals[:, PEAK]).astype(np.int64),

@@ -18,6 +18,7 @@ from ..tracing.trace import Tracer
 from ..workload import Workload
 from .composition import Composition
 from .fit import KernelTime, KernelTimes
+from .prediction import MEAN, P95
 from .tensor_parallel import Piece, elapsed, one_of, pieces
 
 Bound = Literal["time_us", "low_us", "high_us"]
@@ -38,7 +39,8 @@ class Part:
 class LatencyReport:
     """What one of `devices` does in one workload.
 
-    `low_ms` to `high_ms` covers about 90 % of such architectures. `extrapolated_share` is the part of the time in
+    `low_ms` to `high_ms` covers about 90 % of such architectures, `mean_ms` and `p95_ms` allow for uneven loads (see
+    `Prediction`). `extrapolated_share` is the part of the time in
     kernels outside of what was measured, `exposed_share` the part that waits for other devices. `parts` are
     families by their time; collectives count whole, hidden or not. `by_bytes` are the operators that nothing was
     measured of: they are priced by what they move and compute. Parameters, memory and state are those of one device.
@@ -47,6 +49,8 @@ class LatencyReport:
     latency_ms: float
     low_ms: float
     high_ms: float
+    mean_ms: float
+    p95_ms: float
     measured_share: float
     extrapolated_share: float
     exposed_share: float
@@ -77,6 +81,11 @@ class _Timed:
 
     call: KernelCall
     time: KernelTime
+
+    @property
+    def uneven_us(self) -> float:
+        """How much longer it takes with an uneven load."""
+        return 0.0 if self.time.skewed_us is None else self.time.skewed_us - self.time.time_us
 
 
 @dataclass(frozen=True)
@@ -123,10 +132,13 @@ def report(
     sections = [tracer.section(piece.member.setting, piece.member.block, workload) for piece in row]
     run = _Run(row, sections, pricing)
     timed, latency_ms = run.timed(), run.elapsed_ms("time_us")
+    uneven_ms = pricing.composition.kernel_factor * sum(one.uneven_us for one in timed) / 1e3
     return LatencyReport(
         latency_ms=latency_ms,
         low_ms=max(0.0, latency_ms * (1 - _reach(run, "low_us", latency_ms))),
         high_ms=latency_ms * (1 + _reach(run, "high_us", latency_ms)),
+        mean_ms=latency_ms + MEAN * uneven_ms,
+        p95_ms=latency_ms + P95 * uneven_ms,
         measured_share=_share(timed, lambda one: one.time.measured),
         extrapolated_share=_share(timed, lambda one: one.time.extrapolates),
         exposed_share=1 - run.elapsed_ms("time_us", exchanges=False) / latency_ms,

@@ -504,7 +504,13 @@ class TestDevices:
 
     def test_how_a_kernel_was_timed_is_kept(self, ledger: Ledger) -> None:
         ledger.save_device("gpu", {}, {})
-        told = {"timing": "graph", "warm_us": 0.75, "kernel_names": ("gemm_a", "split_k"), "note": "naïve"}
+        told = {
+            "timing": "graph",
+            "warm_us": 0.75,
+            "skewed_us": 1.25,
+            "kernel_names": ("gemm_a", "split_k"),
+            "note": "naïve",
+        }
         rows = [replace(measurement("a"), **told), measurement("b")]
         ledger.add_measurements("gpu", rows)
         assert ledger.measurements("gpu") == rows

@@ -24,13 +24,13 @@ from frontier.errors import InputError
 
 MakeEvaluation = Callable[..., Evaluation]
 
-HEAD = "0002"
+HEAD = "0003"
 NEXT = '''
 """A further revision, for this test."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 def upgrade():
@@ -46,7 +46,7 @@ def newer_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     def add(text: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(Path(schema.__file__).parent / "migrations", folder)
-        (folder / "versions" / "0003_next.py").write_text(text)
+        (folder / "versions" / "0004_next.py").write_text(text)
 
         def config() -> Config:
             config = Config()
@@ -137,10 +137,10 @@ def test_an_older_ledger_is_refused_until_upgraded_and_keeps_its_rows(
         ledger.record("j", [evaluation("a", 1.0)])
     newer_frontier(NEXT)
     for read_only in (False, True):
-        with pytest.raises(InputError, match=r"schema revision 0002 is older .*head 0003") as refused:
+        with pytest.raises(InputError, match=r"schema revision 0003 is older .*head 0004") as refused:
             open_ledger(str(path), read_only=read_only)
         assert f"run: frontier db upgrade --db {path}" in str(refused.value)
-    assert upgrade(str(path)) == (HEAD, "0003")
+    assert upgrade(str(path)) == (HEAD, "0004")
     with open_ledger(str(path)) as ledger:
         assert list(ledger.front("j")["digest"]) == ["a"]
     with closing(sqlite3.connect(path)) as connection:
@@ -172,7 +172,7 @@ def test_a_ledger_of_the_first_schema_gets_kernel_tables_and_keeps_its_rows(tmp_
     assert upgrade(str(path)) == ("0001", HEAD)
     with open_ledger(str(path)) as ledger:
         assert ledger.device("mine").hardware == {"threads": 1}
-        assert [row.median_us for row in ledger.measurements("mine")] == [1.5]
+        assert [(row.median_us, row.skewed_us) for row in ledger.measurements("mine")] == [(1.5, None)]
         assert ledger.job("j").state == "done"
         assert ledger.kernel_tables("mine").empty
         assert list(ledger.devices()["table_rows"]) == [0]

@@ -9,8 +9,8 @@ from frontier.latency_models.calls import KernelCall, encode
 from frontier.latency_models.measuring.replay import prepare
 
 
-def replayed(op: str, *arguments: object) -> list:
-    return prepare(KernelCall(op, "grouped_matmul", encode(arguments, {}), 1, 1)).args
+def replayed(op: str, *arguments: object, skew: float = 0.0) -> list:
+    return prepare(KernelCall(op, "grouped_matmul", encode(arguments, {}), 1, 1), skew=skew).args
 
 
 @pytest.mark.parametrize("tokens", [1, 200])
@@ -33,3 +33,13 @@ def test_groups_that_all_tokens_share_are_not_chosen_again() -> None:
     for chosen_NK in (written, read):
         assert all(first != second for first, second in chosen_NK.tolist())
         assert set(chosen_NK.flatten().tolist()) == {2, 3, 4, 5}
+
+
+def test_an_uneven_load_follows_its_power_law() -> None:
+    with torch.device("meta"):
+        x, weight, chosen = torch.empty(20_000, 4), torch.empty(20_000, 1), torch.empty(20_000, 1, dtype=torch.int64)
+        gate = torch.empty(8, 4, 4)
+    *_, chosen_NK = replayed("frontier.moe_mlp.default", x, gate, gate, gate, weight, chosen, skew=1.2)
+    load = chosen_NK.flatten().bincount(minlength=8) / 20_000
+    law = torch.arange(1, 9) ** -1.2
+    torch.testing.assert_close(load, law / law.sum(), rtol=0.1, atol=0.005)
