@@ -9,7 +9,8 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 DEMO := demo
 
 GPU_OUT ?= gpu
-GPU_SECONDS ?= 300
+GPU_SECONDS ?= 200
+GPU_KERNEL_SECONDS ?= 150
 
 .PHONY: demo test lint types unit bench gpu screenshots system-packages clean
 
@@ -43,6 +44,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/latency_population.py
 	$(BIN)/python benchmarks/latency_memory.py
 	$(BIN)/python benchmarks/latency_tables.py
+	$(BIN)/python benchmarks/kernels_on_cpu.py
 	$(BIN)/python benchmarks/supernet_overhead.py
 	$(BIN)/python benchmarks/supernet_gap.py
 	$(BIN)/python benchmarks/equal_flops.py
@@ -50,14 +52,15 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/ranking.py --space pyramid-vit --task digits
 
 # On a machine with an NVIDIA GPU, with the torch, triton, pydantic, numpy and pytest of PYTHON: nothing is installed.
-# The report, $(GPU_OUT)/gpu_profile.json, grows as it is made, for GPU_SECONDS at most. Python finds the package by a
-# link to this folder.
+# The reports in $(GPU_OUT) grow as they are made: gpu_kernels.json and .md for GPU_KERNEL_SECONDS at most,
+# gpu_profile.json for GPU_SECONDS. Python finds the package by a link to this folder.
 gpu:
 	@$(PYTHON) -c 'import importlib.util as u, sys; u.find_spec("torch") or sys.exit("make gpu: needs torch"); \
 	    import torch; torch.cuda.is_available() or sys.exit(f"make gpu: needs an NVIDIA GPU; torch {torch.__version__} sees none")'
 	@status=0; packages=$$(mktemp -d); ln -s "$(CURDIR)" "$$packages/frontier"; \
 	export PYTHONUNBUFFERED=1 PYTHONPATH="$$packages:$$PYTHONPATH"; \
 	$(PYTHON) -m pytest tests/gpu -q --durations=5 || status=1; \
+	$(PYTHON) benchmarks/kernels_on_gpu.py --out "$(GPU_OUT)" --seconds $(GPU_KERNEL_SECONDS) || status=1; \
 	$(PYTHON) benchmarks/gpu_profile.py --out "$(GPU_OUT)" --seconds $(GPU_SECONDS) || status=1; \
 	rm -r "$$packages"; exit $$status
 

@@ -10,7 +10,15 @@ FUSED = "fused_pointwise"
 COLLECTIVE = "collective"
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "matmul": ("aten.mm", "aten.addmm", "aten.mv", "aten.addmv", "aten.dot"),
+    "matmul": (
+        "aten.mm",
+        "aten.addmm",
+        "aten.mv",
+        "aten.addmv",
+        "aten.dot",
+        "frontier.fused_ffn",
+        "frontier.fused_ffn_backward",
+    ),
     "batched_matmul": ("aten.bmm", "aten.baddbmm"),
     "grouped_matmul": (
         "frontier.moe_mlp",
@@ -29,6 +37,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten._scaled_dot_product_flash_attention_backward",
         "aten._scaled_dot_product_efficient_attention_backward",
         "aten._scaled_dot_product_cudnn_attention_backward",
+        "frontier.decode_attention",
+        "frontier.merge_attention",
+    ),
+    "scan": (
+        "frontier.linear_attention_chunk",
+        "frontier.linear_attention_chunk_backward",
+        "frontier.linear_attention_step",
     ),
     "convolution": (
         "aten.convolution",
@@ -37,6 +52,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.convolution_backward",
         "frontier.causal_conv1d",
         "frontier.causal_conv1d_backward",
+        "frontier.causal_conv1d_step",
     ),
     "norm": (
         "aten.native_layer_norm",
@@ -46,6 +62,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "aten.native_layer_norm_backward",
         "aten.native_group_norm_backward",
         "aten._fused_rms_norm_backward",
+        "frontier.residual_norm",
+        "frontier.residual_norm_backward",
     ),
     "reduction": (
         "aten.mean",

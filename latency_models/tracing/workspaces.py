@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from ...kernels.mohd.by_torch import sorting_pays
+
 INDEX_BYTES = 8
 LANES = 16
 ROWS_OF_FILTERS = 256
@@ -62,6 +64,9 @@ class _Groups:
     """The sizes in bytes of what reads and writes groups of the width."""
 
     def __init__(self, tokens: Tensor, outputs: int, width: int, chosen_NK: Tensor, shared: int, size: int) -> None:
+        self.sorted = sorting_pays(chosen_NK.shape, width, outputs, shared, size)
+        self.scale = _bytes(len(tokens), width // size, like=tokens)
+        self.multiplier = _bytes(len(tokens), shared + chosen_NK.shape[1], like=tokens)
         choices, routed = chosen_NK.numel(), max(1, width // size - shared)
         rows = -(-choices // routed)
         self.order = 3 * INDEX_BYTES * choices
@@ -77,12 +82,16 @@ class _Groups:
 def _read(args: Sequence[Any]) -> int:
     u_ND, weight_OD, _, chosen_NK, shared, size = args
     of = _Groups(u_ND, len(weight_OD), u_ND.shape[1], chosen_NK, shared, size)
+    if not of.sorted:
+        return of.outputs + of.whole + of.scale
     return of.outputs + of.order + of.shared + of.routed + 2 * of.row_outputs
 
 
 def _read_backward(args: Sequence[Any]) -> int:
     _, u_ND, weight_OD, _, chosen_NK, shared, size = args
     of = _Groups(u_ND, len(weight_OD), u_ND.shape[1], chosen_NK, shared, size)
+    if not of.sorted:
+        return of.weight + 2 * of.whole + 2 * of.scale + of.multiplier
     packed = of.order + 2 * of.shared + 3 * of.routed
     return packed + of.whole + of.weight + of.row_outputs + of.weight_of_group
 
@@ -90,12 +99,16 @@ def _read_backward(args: Sequence[Any]) -> int:
 def _write(args: Sequence[Any]) -> int:
     a_NO, weight_DO, chosen_NK, shared, size = args
     of = _Groups(a_NO, a_NO.shape[1], len(weight_DO), chosen_NK, shared, size)
+    if not of.sorted:
+        return 2 * of.whole + of.scale
     return of.order + of.routed + max(2 * of.row_outputs, of.shared + of.whole)
 
 
 def _write_backward(args: Sequence[Any]) -> int:
     _, a_NO, weight_DO, chosen_NK, shared, size = args
     of = _Groups(a_NO, a_NO.shape[1], len(weight_DO), chosen_NK, shared, size)
+    if not of.sorted:
+        return of.whole + of.outputs + of.weight
     transposed = 2 * of.weight + _bytes(TRANSPOSED_BLOCK, like=a_NO)
     return of.order + of.routed + of.outputs + max(2 * of.row_outputs, transposed)
 

@@ -6,7 +6,6 @@ B batch, T tokens, D width, C channels, K kernel size.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
@@ -31,7 +30,7 @@ class GatedConvModule(nn.Module):
         self.down = nn.Linear(spec.channels, width, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return self.down(F.silu(self.gate(x_BTD)) * causal_conv1d(self.up(x_BTD), self.filter_CK))
+        return self.down(causal_conv1d(self.up(x_BTD), self.filter_CK, gate_BTC=self.gate(x_BTD)))
 
     def init_state(self, batch_size: int) -> dict:
         """The last K - 1 inputs of the filter, oldest first."""
@@ -40,5 +39,5 @@ class GatedConvModule(nn.Module):
         return {"recent": torch.zeros(shape, dtype=self.filter_CK.dtype, device=self.filter_CK.device)}
 
     def step(self, x_BD: Tensor, state: dict) -> tuple[Tensor, dict]:
-        y_BC, recent_BKC = causal_conv1d_step(self.up(x_BD), self.filter_CK, state["recent"])
-        return self.down(F.silu(self.gate(x_BD)) * y_BC), {"recent": recent_BKC}
+        y_BC, recent_BKC = causal_conv1d_step(self.up(x_BD), self.filter_CK, state["recent"], gate_BC=self.gate(x_BD))
+        return self.down(y_BC), {"recent": recent_BKC}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
-from ...kernels.linear_attention_chunk import linear_attention_chunk, linear_attention_step
+from ...kernels.ssd_chunk_scan import ssd_chunk_scan, ssd_step
 from ...search_space.operators import Mamba2
 
 RATE_RANGE = (1.0, 16.0)
@@ -65,11 +65,10 @@ class Mamba2Module(nn.Module):
         self.output = nn.Linear(inner, width, bias=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        mixed_BTC = F.silu(causal_conv1d(self.projected(x_BTD), self.filter()))
-        v_BTHP, k_BTHN, q_BTHN = self.by_head(mixed_BTC)
-        time_step_BTH = self.time_steps(x_BTD)
-        y_BTHP = state_space(v_BTHP, k_BTHN, q_BTHN, time_step_BTH, -self.log_rate_H.exp())
-        return self.finish(y_BTHP, v_BTHP, self.gate(x_BTD))
+        mixed_BTC = causal_conv1d(self.projected(x_BTD), self.filter(), silu=True)
+        v_BTHP, k_BTGN, q_BTGN = self.by_head(mixed_BTC)
+        y_BTHP, _ = ssd_chunk_scan(v_BTHP, k_BTGN, q_BTGN, self.time_steps(x_BTD), -self.log_rate_H.exp(), self.skip_H)
+        return self.finish(y_BTHP, self.gate(x_BTD))
 
     def init_state(self, batch_size: int) -> dict:
         """The last K - 1 inputs of the filters, oldest first, and every head's state."""
@@ -82,13 +81,12 @@ class Mamba2Module(nn.Module):
         }
 
     def step(self, x_BD: Tensor, state: dict) -> tuple[Tensor, dict]:
-        mixed_BC, recent_BKC = causal_conv1d_step(self.projected(x_BD), self.filter(), state["recent"])
-        v_BHP, k_BHN, q_BHN = self.by_head(F.silu(mixed_BC))
-        time_step_BH = self.time_steps(x_BD)
-        y_BHP, state_BHNP = linear_attention_step(
-            q_BHN, k_BHN, v_BHP * time_step_BH.unsqueeze(-1), -self.log_rate_H.exp() * time_step_BH, state["state"]
+        mixed_BC, recent_BKC = causal_conv1d_step(self.projected(x_BD), self.filter(), state["recent"], silu=True)
+        v_BHP, k_BGN, q_BGN = self.by_head(mixed_BC)
+        y_BHP, state_BHNP = ssd_step(
+            v_BHP, k_BGN, q_BGN, self.time_steps(x_BD), -self.log_rate_H.exp(), state["state"], self.skip_H
         )
-        return self.finish(y_BHP, v_BHP, self.gate(x_BD)), {"recent": recent_BKC, "state": state_BHNP}
+        return self.finish(y_BHP, self.gate(x_BD)), {"recent": recent_BKC, "state": state_BHNP}
 
     def projected(self, x: Tensor) -> Tensor:
         """(..., D) to the (..., C) inputs of the filters: value, key, query."""
@@ -99,28 +97,18 @@ class Mamba2Module(nn.Module):
         return torch.cat((self.value_filter_CK, self.key_filter_CK, self.query_filter_CK))
 
     def by_head(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(..., C) to values (..., H, P) and the keys and queries (..., H, N) of every head's group."""
+        """(..., C) to values (..., H, P), and keys and queries (..., G, N)."""
         value, key, query = mixed.split(self.sizes, dim=-1)
-        repeats = self.num_heads // self.num_groups
-        shared = (part.unflatten(-1, (self.num_groups, -1)).repeat_interleave(repeats, dim=-2) for part in (key, query))
+        shared = (part.unflatten(-1, (self.num_groups, -1)) for part in (key, query))
         return value.unflatten(-1, (self.num_heads, -1)), *shared
 
     def time_steps(self, x: Tensor) -> Tensor:
         """(..., D) to (..., H), positive."""
         return F.softplus(self.time_step(x) + self.time_step_bias_H)
 
-    def finish(self, y: Tensor, value: Tensor, gate: Tensor) -> Tensor:
-        """The skip from the values (..., H, P), then the gate, then the norm, then the output projection."""
-        y = (y + value * self.skip_H.unsqueeze(-1)).flatten(-2)
-        return self.output(self.gated_norm(y * F.silu(gate)))
-
-
-def state_space(v_BTHP: Tensor, k_BTHN: Tensor, q_BTHN: Tensor, time_step_BTH: Tensor, rate_H: Tensor) -> Tensor:
-    """y_t = q_t S_t with S_t = exp(rate dt_t) S_{t-1} + dt_t k_t^T v_t, rate < 0: (B, T, H, P)."""
-    written_BTHP = v_BTHP * time_step_BTH.unsqueeze(-1)
-    q_BHTN, k_BHTN, v_BHTP = (part.transpose(1, 2) for part in (q_BTHN, k_BTHN, written_BTHP))
-    y_BHTP, _ = linear_attention_chunk(q_BHTN, k_BHTN, v_BHTP, (rate_H * time_step_BTH).transpose(1, 2))
-    return y_BHTP.transpose(1, 2)
+    def finish(self, y: Tensor, gate: Tensor) -> Tensor:
+        """The gate on every head's output (..., H, P), then the norm, then the output projection."""
+        return self.output(self.gated_norm(y.flatten(-2) * F.silu(gate)))
 
 
 def spread_over_heads(num_heads: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from random import Random
 import pytest
 import torch
 
-from frontier.errors import InputError
 from frontier.latency_models import KernelCall, Runtime, Tracer, Workload, describe_device, measure, measure_models
 from frontier.latency_models.calls import encode
 from frontier.latency_models.measuring.cuda_models import time_models
@@ -69,11 +68,22 @@ def test_a_launch_is_not_in_the_time_of_a_small_kernel() -> None:
 
 
 def test_what_waits_for_the_device_is_timed_by_events_and_says_so() -> None:
-    one, other = measure([experts(), matmul(1, 64, 64)], GPU)
+    with torch.device("meta"):
+        x = torch.empty(100, 30)
+    waits = KernelCall("aten.nonzero.default", "unknown", encode((x,), {}), 0, 4 * 3000)
+    one, other = measure([waits, matmul(1, 64, 64)], GPU)
     assert one.timing == "events"
     assert "synchronizing" in one.note
     assert one.warm_us is None
     assert other.timing == "graph"
+
+
+def test_experts_are_timed_in_a_graph_evenly_and_unevenly() -> None:
+    one, other = measure([experts(), matmul(1, 64, 64)], GPU)
+    assert (one.timing, one.note) == ("graph", "")
+    assert one.skewed_us is not None
+    assert one.skewed_us > 0
+    assert other.skewed_us is None
 
 
 def test_a_refused_capture_leaves_everything_usable() -> None:
@@ -113,10 +123,13 @@ def test_whole_models_run_as_graphs_and_by_the_host(phase: str) -> None:
     assert found["graph"][0] < found["graph"][1]
 
 
-def test_a_model_that_no_graph_holds_is_refused_by_name() -> None:
-    space, workload = SearchSpace.load("moe-lm"), Workload("prefill", 1, 63)
-    with pinned(1), pytest.raises(InputError, match="no graph can hold this model"):
-        time_models([space.largest()], SHAPE, workload, 1)
+def test_a_mixture_of_experts_runs_as_a_graph() -> None:
+    space, rng, workload = SearchSpace.load("moe-lm"), Random(0), Workload("prefill", 1, 63)
+    samples = (space.sample(rng) for _ in range(100))
+    mixture = next(one for one in samples if any(block.channel_mixer.kind == "moe" for block in one.blocks))
+    with pinned(1):
+        ((times_ms,),) = time_models([mixture], SHAPE, workload, 1, mode="graph", dtype=torch.bfloat16)
+    assert min(times_ms) > 0
 
 
 def test_host_and_device_together_explain_an_eager_run() -> None:

@@ -1,60 +1,13 @@
-"""Depthwise causal convolution: the Triton kernel under the interpreter against float64, forward and gradients.
-
-The interpreter needs its environment variable before triton is imported, so the comparison runs in its own process.
-"""
+"""Depthwise causal convolution: its definition, its gate and activation, its steps, its FLOPs and what it refuses."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from frontier.kernels.causal_conv1d import causal_conv1d, causal_conv1d_reference
-
-COMPARISON = """
-import itertools, sys, torch
-from frontier.kernels.causal_conv1d import causal_conv1d_reference, launch_convolve, launch_filter_gradient
-torch.use_deterministic_algorithms(True)  # fills what torch.empty returns with NaN
-dtype = getattr(torch, sys.argv[1])
-
-def by_torch(x, w, g):
-    x, w = x.clone().requires_grad_(), w.clone().requires_grad_()
-    y = causal_conv1d_reference(x, w)
-    return (y.detach(), *torch.autograd.grad(y, (x, w), g))
-
-def by_kernel(x, w, g):
-    grad_w = launch_filter_gradient(x, g, w.shape[1]).to(dtype)
-    return launch_convolve(x, w), launch_convolve(g, w, look_ahead=True), grad_w
-
-# One token, odd tokens, more channels than a tile, a filter longer than the sequence, sequences longer than a tile.
-sizes = [(1, 1, 1, 2), (2, 63, 5, 4), (1, 33, 100, 3), (1, 9, 3, 15), (3, 70, 64, 7)]
-for batch, tokens, channels, kernel_size in sizes:
-    x = torch.randn(batch, tokens, channels).to(dtype)
-    w = torch.randn(channels, kernel_size).to(dtype)
-    g = torch.randn(batch, tokens, channels).to(dtype)
-    exact, plain = by_torch(x.double(), w.double(), g.double()), by_torch(x, w, g)
-    names = ("y", "grad_x", "grad_filter")
-    for name, e, p, o, a in zip(names, exact, plain, by_kernel(x, w, g), by_kernel(x, w, g), strict=True):
-        where = f"{name} at {(batch, tokens, channels, kernel_size)}"
-        assert torch.equal(o, a), f"{where} differs between two runs"
-        ulp = torch.finfo(dtype).eps * e.abs().max()
-        bound = 2 * (p.double() - e).abs().max() + ulp
-        error = (o.double() - e).abs().max()
-        assert error <= bound, f"{where}: error {error} over its bound {bound}"
-    print("agree")
-"""
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_triton_kernel_matches_float64(dtype: str) -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    command = [sys.executable, "-c", COMPARISON, dtype]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["agree"] * 5
+from frontier.kernels.causal_conv1d import causal_conv1d, causal_conv1d_reference, causal_conv1d_step
 
 
 def test_reference_is_the_definition() -> None:
@@ -67,6 +20,47 @@ def test_reference_is_the_definition() -> None:
     torch.testing.assert_close(causal_conv1d_reference(x_BTC, filter_CK), expected)
 
 
-def test_shapes_that_do_not_fit_are_named() -> None:
+@pytest.mark.parametrize("silu", [False, True], ids=["linear", "silu"])
+def test_activation_and_gate_are_what_one_would_write(silu: bool) -> None:
+    x_BTC, gate_BTC = torch.randn(2, 2, 9, 3)
+    filter_CK = torch.randn(3, 4)
+    y_BTC = causal_conv1d(x_BTC, filter_CK)
+    y_BTC = F.silu(y_BTC) if silu else y_BTC
+    assert torch.equal(causal_conv1d(x_BTC, filter_CK, silu=silu), y_BTC)
+    assert torch.equal(causal_conv1d(x_BTC, filter_CK, gate_BTC, silu), F.silu(gate_BTC) * y_BTC)
+
+
+def test_steps_are_the_whole() -> None:
+    x_BTC, gate_BTC = torch.randn(2, 2, 9, 3)
+    filter_CK, recent_BKC = torch.randn(3, 4), torch.zeros(2, 3, 3)
+    outputs = []
+    for t in range(9):
+        y_BC, recent_BKC = causal_conv1d_step(x_BTC[:, t], filter_CK, recent_BKC, gate_BTC[:, t], silu=True)
+        outputs.append(y_BC)
+    torch.testing.assert_close(torch.stack(outputs, dim=1), causal_conv1d(x_BTC, filter_CK, gate_BTC, silu=True))
+    assert torch.equal(recent_BKC, x_BTC[:, -3:])
+
+
+def test_flops_are_counted() -> None:
+    x_BTC, filter_CK = torch.empty(2, 9, 3, device="meta"), torch.empty(3, 4, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        torch.ops.frontier.causal_conv1d(x_BTC, filter_CK, None, True)
+        assert counter.get_total_flops() == 2 * 2 * 9 * 3 * 4
+        torch.ops.frontier.causal_conv1d_backward(x_BTC, x_BTC, filter_CK, None, True)
+        assert counter.get_total_flops() == 3 * (2 * 2 * 9 * 3 * 4)
+        torch.ops.frontier.causal_conv1d_step(x_BTC[:, 0], filter_CK, x_BTC[:, :3], None, True)
+        assert counter.get_total_flops() == 3 * (2 * 2 * 9 * 3 * 4) + 2 * 2 * 3 * 4
+
+
+def test_what_does_not_fit_is_named() -> None:
+    x_BTC, filter_CK = torch.randn(2, 9, 3), torch.randn(3, 4)
     with pytest.raises(ValueError, match=r"got \(2, 9, 3\) and \(4, 4\)"):
-        causal_conv1d(torch.randn(2, 9, 3), torch.randn(4, 4))
+        causal_conv1d(x_BTC, torch.randn(4, 4))
+    with pytest.raises(ValueError, match=r"and a gate \(2, 8, 3\)"):
+        causal_conv1d(x_BTC, filter_CK, x_BTC[:, 1:])
+    with pytest.raises(ValueError, match=r"T at least 1.*got \(2, 0, 3\)"):
+        causal_conv1d(x_BTC[:, :0], filter_CK)
+    with pytest.raises(ValueError, match=r"one dtype on one device; got x float32 on cpu, filter float64 on cpu"):
+        causal_conv1d(x_BTC, filter_CK.double())
+    with pytest.raises(ValueError, match="floating point; got x int64"):
+        causal_conv1d(x_BTC.long(), filter_CK.long())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from frontier.kernels.linear_attention_chunk import (
     linear_attention_chunk,
@@ -71,36 +72,6 @@ def test_a_decay_of_zero_is_none() -> None:
     torch.testing.assert_close(state_BHKV, plain_state_BHKV)
 
 
-@pytest.mark.parametrize("decay", DECAYS)
-@pytest.mark.parametrize("chunk", [8, 100])
-def test_float32_is_as_good_as_the_plain_form_forward_and_backward(chunk: int, decay: str) -> None:
-    exact = inputs(100, decay)
-    grad_y = torch.randn(BATCH, HEADS, 100, VALUES, dtype=torch.float64)
-
-    def results(run: object, dtype: torch.dtype) -> list[Tensor]:
-        leaves = [None if x is None else x.to(dtype).requires_grad_() for x in exact]
-        y_BHTV = run(*leaves)  # type: ignore[operator]
-        given = [x for x in leaves if x is not None]
-        return [y_BHTV.detach(), *torch.autograd.grad(y_BHTV, given, grad_y.to(dtype))]
-
-    def chunked(*arguments: Tensor) -> Tensor:
-        return linear_attention_chunk(*arguments, chunk=chunk)[0]
-
-    def recurrence(*arguments: Tensor) -> Tensor:
-        return linear_attention_recurrence(*arguments)[0]
-
-    rows = zip(
-        results(recurrence, torch.float64),
-        results(linear_attention_quadratic, torch.float32),
-        results(chunked, torch.float32),
-        ("y", "grad_q", "grad_k", "grad_v", "grad_log_decay"),
-        strict=False,
-    )
-    for wanted, plain, ours, name in rows:
-        bound = 2 * (plain - wanted).norm() + torch.finfo(torch.float32).eps * wanted.norm()
-        assert (ours - wanted).norm() <= bound, name
-
-
 def test_half_precision_is_computed_in_float32() -> None:
     arguments = [None if x is None else x.half() for x in inputs(40, "slow")]
     y_BHTV, state_BHKV = linear_attention_chunk(*arguments)
@@ -118,6 +89,34 @@ def test_strong_decay_neither_overflows_nor_loses_the_present() -> None:
     torch.testing.assert_close(y_BHTV, alone)
     y_BHTV.sum().backward()
     assert log_decay_BHT.grad.isfinite().all()
+
+
+def test_heads_of_a_group_share_queries_and_keys() -> None:
+    q_BGTK, k_BGTK = torch.randn(2, BATCH, 2, 40, KEYS, dtype=torch.float64)
+    v_BHTV, state_BHKV = torch.randn(BATCH, 6, 40, VALUES).double(), torch.randn(BATCH, 6, KEYS, VALUES).double()
+    q_BHTK, k_BHTK = q_BGTK[:, [0, 0, 0, 1, 1, 1]], k_BGTK[:, [0, 0, 0, 1, 1, 1]]
+    grouped = linear_attention_chunk(q_BGTK, k_BGTK, v_BHTV, None, state_BHKV=state_BHKV)
+    repeated = linear_attention_chunk(q_BHTK, k_BHTK, v_BHTV, None, state_BHKV=state_BHKV)
+    stepped = linear_attention_step(q_BGTK[:, :, 0], k_BGTK[:, :, 0], v_BHTV[:, :, 0], None, state_BHKV)
+    first = linear_attention_step(q_BHTK[:, :, 0], k_BHTK[:, :, 0], v_BHTV[:, :, 0], None, state_BHKV)
+    for ours, wanted in zip((*grouped, *stepped), (*repeated, *first), strict=True):
+        torch.testing.assert_close(ours, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_flops_are_counted() -> None:
+    """Chunks of 64 tokens; 3 heads of 2 sequences of 100 tokens; keys of 5 and values of 4."""
+    q, v = torch.empty(2, 3, 100, 5, device="meta"), torch.empty(2, 3, 100, 4, device="meta")
+    state = torch.empty(2, 3, 5, 4, device="meta")
+    rest = (None, None, None, None)
+    with FlopCounterMode(display=False) as counter:
+        torch.ops.frontier.linear_attention_chunk(q, q, v, *rest)
+        forward = counter.get_total_flops()
+        assert forward == 2 * 600 * (64 * (5 + 4) + 2 * 5 * 4)
+        torch.ops.frontier.linear_attention_chunk_backward(v, state, q, q, v, *rest)
+        backward = counter.get_total_flops() - forward
+        assert backward == 2 * 600 * (64 * (4 * 5 + 2 * 4) + 5 * 5 * 4)
+        torch.ops.frontier.linear_attention_step(q[:, :, 0], q[:, :, 0], v[:, :, 0], None, None, None, state)
+        assert counter.get_total_flops() - forward - backward == 2 * 6 * 2 * 5 * 4
 
 
 def test_the_future_changes_nothing_to_the_bit() -> None:
@@ -140,3 +139,9 @@ def test_what_does_not_fit_is_named() -> None:
         linear_attention_chunk(q_BHTK, k_BHTK, v_BHTV, None, state_BHKV=torch.zeros(2, 3, 4, 5))
     with pytest.raises(ValueError, match="chunk: at least one token; got 0"):
         linear_attention_chunk(q_BHTK, k_BHTK, v_BHTV, None, chunk=0)
+    with pytest.raises(ValueError, match=r"G divides H.*got \(2, 3, 9, 5\), \(2, 3, 9, 5\), \(2, 4, 9, 4\), None"):
+        linear_attention_chunk(q_BHTK, k_BHTK, torch.randn(2, 4, 9, 4, dtype=torch.float64), None)
+    with pytest.raises(ValueError, match="one dtype on one device; got q float64 on cpu, k float64 on cpu, v float32"):
+        linear_attention_chunk(q_BHTK, k_BHTK, v_BHTV.float(), None)
+    with pytest.raises(ValueError, match=r"floating point on one device; got .*int64 on cpu"):
+        linear_attention_chunk(q_BHTK, k_BHTK, v_BHTV, log_decay_BHT.long())

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from frontier.kernels.linear_attention_chunk import linear_attention_chunk
+from frontier.kernels.ssd_chunk_scan import ssd_chunk_scan
 from frontier.supernet.operators.cosformer import cosine_attention, quarter_turn
-from frontier.supernet.operators.mamba2 import state_space
 
 CLOSE = {"rtol": 0.0, "atol": 1e-5}
 
@@ -26,7 +26,7 @@ def test_state_space_of_mamba_2() -> None:
     y_TP = torch.tensor([[0.099013, 0.093437], [-0.115613, -0.253287], [-0.632412, -0.461217], [0.227471, 0.343846]])
     state_PN = torch.tensor([[-0.414534, -0.247997, 0.035177], [-0.011464, -0.153790, -0.223787]])
     value, key, query = (part[None, :, None] for part in (value_TP, key_TN, query_TN))
-    ours = state_space(value, key, query, time_step_T.view(1, 4, 1), torch.tensor([-0.9]))
+    ours, _ = ssd_chunk_scan(value, key, query, time_step_T.view(1, 4, 1), torch.tensor([-0.9]))
     torch.testing.assert_close(ours[0, :, 0], y_TP, **CLOSE)
     written_TP, log_decay_T = value_TP * time_step_T[:, None], -0.9 * time_step_T
     for chunk in (1, 3, 4):

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from frontier.kernels.linear_attention_chunk import linear_attention_chunk, linear_attention_quadratic
+from frontier.kernels.ssd_chunk_scan import ssd_chunk_scan
 from frontier.search_space import Attention, CosFormer, GatedLinearAttention, Mamba2, Pooling
 from frontier.supernet.operators import CHANNEL_MIXER_MODULES, TOKEN_MIXER_MODULES
 from frontier.supernet.operators.attention import AttentionModule
 from frontier.supernet.operators.cosformer import CosFormerModule, cosine_attention, quarter_turn
 from frontier.supernet.operators.gated_linear import DECAY_BIAS_RANGE, GatedLinearAttentionModule
-from frontier.supernet.operators.mamba2 import RATE_RANGE, TIME_STEP_RANGE, Mamba2Module, spread_over_heads, state_space
+from frontier.supernet.operators.mamba2 import RATE_RANGE, TIME_STEP_RANGE, Mamba2Module, spread_over_heads
 from frontier.supernet.operators.pooling import PoolingModule
 
 WIDTH, TOKENS = 12, 21
@@ -79,7 +80,7 @@ def test_attention_has_the_parameters_it_always_had_unless_asked() -> None:
 
 def test_mamba_2_without_decay_is_linear_attention() -> None:
     v_BTHP, k_BTHN, q_BTHN = torch.randn(2, 40, 3, 4), torch.randn(2, 40, 3, 5), torch.randn(2, 40, 3, 5)
-    y_BTHP = state_space(v_BTHP, k_BTHN, q_BTHN, torch.ones(2, 40, 3), torch.zeros(3))
+    y_BTHP, _ = ssd_chunk_scan(v_BTHP, k_BTHN, q_BTHN, torch.ones(2, 40, 3), torch.zeros(3))
     q_BHTN, k_BHTN, v_BHTP = (part.transpose(1, 2) for part in (q_BTHN, k_BTHN, v_BTHP))
     expected_BHTP = linear_attention_quadratic(q_BHTN, k_BHTN, v_BHTP, None)
     torch.testing.assert_close(y_BTHP.transpose(1, 2), expected_BHTP, rtol=1e-4, atol=1e-5)
@@ -88,11 +89,13 @@ def test_mamba_2_without_decay_is_linear_attention() -> None:
 def test_a_group_of_mamba_2_is_shared_by_neighbouring_heads() -> None:
     module = Mamba2Module(Mamba2(num_heads=4, head_dim=3, state_dim=5, num_groups=2), WIDTH, TOKENS)
     mixed_BTC = torch.randn(2, TOKENS, 4 * 3 + 2 * 2 * 5)
-    _, k_BTHN, q_BTHN = module.by_head(mixed_BTC)
+    v_BTHP, *shared_BTGN = module.by_head(mixed_BTC)
+    rest = (torch.rand(2, TOKENS, 4), -torch.rand(4))
+    grouped_BTHP, _ = ssd_chunk_scan(v_BTHP, *shared_BTGN, *rest)
     key_BTGN, query_BTGN = mixed_BTC[..., 12:22].view(2, TOKENS, 2, 5), mixed_BTC[..., 22:].view(2, TOKENS, 2, 5)
-    for head in range(4):
-        assert torch.equal(k_BTHN[:, :, head], key_BTGN[:, :, head // 2])
-        assert torch.equal(q_BTHN[:, :, head], query_BTGN[:, :, head // 2])
+    of_head = (part_BTGN[:, :, [0, 0, 1, 1]] for part_BTGN in (key_BTGN, query_BTGN))
+    y_BTHP, _ = ssd_chunk_scan(mixed_BTC[..., :12].view(2, TOKENS, 4, 3), *of_head, *rest)
+    torch.testing.assert_close(grouped_BTHP, y_BTHP)
 
 
 def test_mamba_2_as_a_recurrence_written_out() -> None:

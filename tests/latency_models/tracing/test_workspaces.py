@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from frontier.kernels import moe_mlp, mohd
+from frontier.kernels.mohd.by_torch import sorting_pays
 from frontier.latency_models.measuring.measured_memory import cpu_peak_bytes
 from frontier.latency_models.tracing.workspaces import workspace_bytes
 
@@ -18,7 +19,7 @@ assert mohd
 OPS = torch.ops.frontier
 TOKENS, WIDTH, OUTPUTS, CHOICES = 140, 64, 96, 2
 EXPERTS, INNER = 4, 48
-SHARED, SIZE = 2, 8
+SHARED, SIZE, MANY_OUTPUTS = 2, 8, 6000
 TOLERANCE = 0.05
 
 
@@ -36,22 +37,23 @@ def expert_arguments() -> list[Tensor]:
     return [torch.randn(TOKENS, WIDTH), *stacks, torch.rand(TOKENS, CHOICES), evenly(0, EXPERTS)]
 
 
-def group_arguments() -> dict[str, list]:
+def group_arguments(name: str, outputs: int) -> list:
+    """Few outputs are computed as masked dense products, many group by group."""
     chosen = evenly(SHARED, WIDTH // SIZE - SHARED)
     multiplier = torch.rand(TOKENS, SHARED + CHOICES)
-    wide, narrow = torch.randn(TOKENS, WIDTH), torch.randn(TOKENS, OUTPUTS)
-    read = [wide, torch.randn(OUTPUTS, WIDTH), multiplier, chosen, SHARED, SIZE]
-    write = [narrow, torch.randn(WIDTH, OUTPUTS), chosen, SHARED, SIZE]
-    return {"read": read, "read_backward": [narrow, *read], "write": write, "write_backward": [wide, *write]}
+    wide, narrow = torch.randn(TOKENS, WIDTH), torch.randn(TOKENS, outputs)
+    read = [wide, torch.randn(outputs, WIDTH), multiplier, chosen, SHARED, SIZE]
+    write = [narrow, torch.randn(WIDTH, outputs), chosen, SHARED, SIZE]
+    return {"read": read, "read_backward": [narrow, *read], "write": write, "write_backward": [wide, *write]}[name]
 
 
 CASES = {
     "moe_mlp": (OPS.moe_mlp.default, expert_arguments),
     "moe_mlp_backward": (OPS.moe_mlp_backward.default, lambda: [torch.randn(TOKENS, WIDTH), *expert_arguments()]),
-    "mohd_read": (OPS.mohd_read.default, lambda: group_arguments()["read"]),
-    "mohd_read_backward": (OPS.mohd_read_backward.default, lambda: group_arguments()["read_backward"]),
-    "mohd_write": (OPS.mohd_write.default, lambda: group_arguments()["write"]),
-    "mohd_write_backward": (OPS.mohd_write_backward.default, lambda: group_arguments()["write_backward"]),
+} | {
+    f"mohd_{name} to {outputs}": (getattr(OPS, f"mohd_{name}").default, partial(group_arguments, name, outputs))
+    for name in ("read", "read_backward", "write", "write_backward")
+    for outputs in (OUTPUTS, MANY_OUTPUTS)
 }
 
 
@@ -65,6 +67,11 @@ def test_workspace_is_what_is_allocated(name: str) -> None:
     made = sum(tensor.numel() * tensor.element_size() for tensor in outputs)
     predicted = made + workspace_bytes(op, args, outputs)
     assert predicted == pytest.approx(cpu_peak_bytes(lambda: partial(op, *args)), rel=TOLERANCE)
+
+
+def test_both_ways_through_groups_are_among_the_cases() -> None:
+    ways = [sorting_pays((TOKENS, CHOICES), WIDTH, outputs, SHARED, SIZE) for outputs in (OUTPUTS, MANY_OUTPUTS)]
+    assert ways == [False, True]
 
 
 @pytest.mark.parametrize("op", [torch.ops.aten.mm.default, torch.ops.aten.silu.default])
