@@ -189,8 +189,9 @@ def resolve(module: str, name: str) -> Place | None:
     if name not in source.ours:
         return None
     owner, member = source.ours[name]
-    if owner.startswith(KERNELS) and f"{member}_reference" in source_of(owner).definitions:
-        member = f"{member}_reference"
+    reference = f"{member}_reference"
+    if owner.startswith(KERNELS) and reference in {**source_of(owner).definitions, **source_of(owner).ours}:
+        member = reference
     found = resolve(owner, member)
     assert found, f"{module} imports {member} of {owner}, which is no definition"
     return found

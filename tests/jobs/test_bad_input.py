@@ -151,7 +151,7 @@ def test_a_newer_schema(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
         (["init", "--task", "vision"], "--task: text or language_model, images or .*; got 'vision'"),
         (["device", "profile", "--threads", "0"], "device.threads: .*greater than 0; got 0"),
         (["device", "profile", "--space", "nope"], "a YAML file; got 'nope'"),
-        (["device", "validate", "--phase", "train"], 'device.phase: .*; got "train"'),
+        (["device", "validate", "--phase", "tune"], 'device.phase: .*; got "tune"'),
     ],
 )
 def test_wrong_arguments(
