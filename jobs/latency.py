@@ -137,13 +137,16 @@ def _measured(ledger: Ledger, device: Device, question: Question) -> tuple[Prici
     profile = DeviceProfile(device.name, device.hardware, tuple(stored_measurements(ledger, device.name).values()))
     composition = Composition(**device.composition[question.phase])
     basis = {
-        "hardware": device.hardware.get("cpu_model", device.hardware["device"]),
+        "hardware": device.hardware.get("gpu") or device.hardware.get("cpu_model", device.hardware["device"]),
         "kernels": f"{len(profile.measurements)} calls measured there, {device.hardware['threads']} thread(s)",
         "composition": f"fitted on {len(composition.digests)} whole models of {composition.space}",
         "dtype": dtype,
-        "execution": "eager",
+        "execution": device.hardware.get("backend", "eager"),
     }
-    return Pricing(KernelModel(profile.measurements), composition, _dtype(dtype)), basis
+    pricing = Pricing(
+        KernelModel(profile.measurements), composition, _dtype(dtype), device=device.hardware.get("device", "cpu")
+    )
+    return pricing, basis
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -25,7 +25,7 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.nn.attention.flex_attention import flex_attention
 
 from .attention_masks import Sight, block_mask, documents_of, kept_by_position, sees
-from .autocast import alike, autocasted
+from .autocast import autocasted
 from .launching import same_place
 
 Backend = Literal["flash", "cudnn", "efficient", "math", "flex"]
@@ -333,5 +333,4 @@ def _check(
         raise ValueError(
             f"cu_seqlens is int32, of one row, in place of documents; got {cu_seqlens.dtype} and B {len(q)}"
         )
-    if documents is not None or cu_seqlens is not None or not alike(q, k, v):
-        same_place("attention", query=q, keys=k, values=v, documents=documents, cu_seqlens=cu_seqlens)
+    same_place("attention", query=q, keys=k, values=v, documents=documents, cu_seqlens=cu_seqlens)

@@ -21,9 +21,3 @@ def autocasted(*operands: Tensor | None, dtype: torch.dtype | None = None) -> tu
         return operands
     wanted = dtype or torch.get_autocast_dtype(device)
     return tuple(x if x is None or x.dtype not in NARROWED else x.to(wanted) for x in operands)
-
-
-def alike(first: Tensor, *others: Tensor | None) -> bool:
-    """Whether all that are given have one dtype and device: asked first, for saying what differs takes longer."""
-    dtype, device = first.dtype, first.device
-    return all(x is None or (x.dtype == dtype and x.device == device) for x in others)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from .autocast import autocasted
-from .launching import INTERPRETED, by_triton, same_place
+from .launching import by_triton, dtype_name, same_place
 from .tuning import Config, Tuning, bucket
 
 # A tile of the output reads its input K times, but from memory once: the shifted tiles overlap in the cache.
@@ -35,12 +35,12 @@ FORWARD = Tuning(
 # Short ones where every operation is a call of the interpreter.
 BACKWARD = Tuning(
     "causal_conv1d_backward",
-    *([{"b_S": 8, "b_T": 8, "b_C": 128}] if INTERPRETED else []),
     {"b_S": 2, "b_T": 64, "b_C": 128, "num_warps": 2},
     {"b_S": 4, "b_T": 32, "b_C": 128, "num_warps": 4},
     {"b_S": 2, "b_T": 64, "b_C": 256, "num_warps": 4},
     {"b_S": 4, "b_T": 64, "b_C": 64, "num_warps": 2},
     {"b_S": 4, "b_T": 128, "b_C": 64, "num_warps": 4},
+    interpreted={"b_S": 8, "b_T": 8, "b_C": 128},
 )
 STEP = Tuning("causal_conv1d_step", {"b_C": 256, "num_warps": 2}, {"b_C": 128, "num_warps": 1})
 
@@ -393,9 +393,7 @@ def _check_step(x_BC: Tensor, filter_CK: Tensor, recent_BKC: Tensor, gate_BC: Te
 
 def _check_places(x: Tensor, **others: Tensor | None) -> None:
     if not x.is_floating_point():
-        raise ValueError(f"causal_conv1d takes floating point; got x {str(x.dtype).removeprefix('torch.')}")
-    given = [other for other in others.values() if other is not None]
-    alike = all(other.dtype == x.dtype and other.device == x.device for other in given)
+        raise ValueError(f"causal_conv1d takes floating point; got x {dtype_name(x.dtype)}")
     # Autocast gives the kernel one dtype, whatever these are.
-    if not alike and not torch.is_autocast_enabled(x.device.type):
+    if not torch.is_autocast_enabled(x.device.type):
         same_place("causal_conv1d", x=x, **others)

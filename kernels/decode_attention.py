@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from .autocast import alike, autocasted
+from .autocast import autocasted
 from .launching import by_triton, same_place
 from .merge_attention import BLOCK_P, LN_2, launch_merge, merge_slots
 from .processors import processors
@@ -344,5 +344,4 @@ def _check(
         raise ValueError(f"decode_attention takes a window of at least one slot; got {window}")
     if schedule not in (None, "split", "stream"):
         raise ValueError(f'decode_attention is scheduled by "split" or "stream"; got {schedule!r}')
-    if lengths is not None or not alike(q, k, v):
-        same_place("decode_attention", query=q, keys=k, values=v, lengths=lengths)
+    same_place("decode_attention", query=q, keys=k, values=v, lengths=lengths)

@@ -288,11 +288,10 @@ def _block(x_ND: Tensor, gate_FD: Tensor | None, up_FD: Tensor, down_DF: Tensor,
     if not x_ND.is_cuda:
         return CPU_TOKENS
     inner_size, width = up_FD.shape
-    dtype = str(x_ND.dtype).removeprefix("torch.")
-    key = ":".join(map(str, (bucket(len(x_ND)), bucket(width), bucket(inner_size), gate_FD is not None, dtype)))
+    key = (bucket(len(x_ND)), bucket(width), bucket(inner_size), gate_FD is not None, x_ND.dtype)
     operands = [None if t is None else t.detach() for t in (x_ND, gate_FD, up_FD, down_DF)]
     config = TUNING.config(
-        lambda config: torch.ops.frontier.fused_ffn(*operands, activation, config["tokens"]), x_ND.device, key
+        lambda config: torch.ops.frontier.fused_ffn(*operands, activation, config["tokens"]), x_ND.device, *key
     )
     return config["tokens"]
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .autocast import autocasted
-from .launching import by_triton, same_place
+from .launching import by_triton, dtype_name, same_place
 from .linear_attention_ops import attend, attend_step
 
 
@@ -174,7 +174,7 @@ def check_places(name: str, factors: dict[str, Tensor], **others: Tensor | None)
         same_place(name, **factors)
     everything = [first, *rest, *(x for x in others.values() if x is not None)]
     if any(x.device != first.device or not x.is_floating_point() for x in everything):
-        said = ", ".join(f"{str(x.dtype).removeprefix('torch.')} on {x.device}" for x in everything)
+        said = ", ".join(f"{dtype_name(x.dtype)} on {x.device}" for x in everything)
         raise ValueError(f"{name} takes floating point on one device; got {said}")
 
 

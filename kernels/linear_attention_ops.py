@@ -17,34 +17,34 @@ from .launching import INTERPRETED
 from .linear_attention_triton import mix_kernel, query_key_gradients_kernel, states_kernel, step_kernel
 from .tuning import Config, Tuning, bucket
 
-# Small where every operation is a call of the interpreter, but more than one chunk and tile all the same.
-_SMALL = [{"b_L": 16, "b_K": 16, "b_V": 16}] if INTERPRETED else []
+# Where every operation is a call of the interpreter: small, but more than one chunk and tile all the same.
+SMALL = {"b_L": 16, "b_K": 16, "b_V": 16}
 FORWARD = Tuning(
     "linear_attention_chunk",
-    *_SMALL,
     {"b_L": 64, "b_K": 64, "b_V": 64, "num_warps": 4, "num_stages": 2},
     {"b_L": 64, "b_K": 32, "b_V": 64, "num_warps": 4, "num_stages": 3},
     {"b_L": 64, "b_K": 64, "b_V": 32, "num_warps": 4, "num_stages": 2},
     {"b_L": 32, "b_K": 32, "b_V": 32, "num_warps": 2, "num_stages": 2},
     {"b_L": 64, "b_K": 64, "b_V": 128, "num_warps": 8, "num_stages": 2},
     {"b_L": 128, "b_K": 64, "b_V": 64, "num_warps": 8, "num_stages": 2},
+    interpreted=SMALL,
 )
 BACKWARD = Tuning(
     "linear_attention_chunk_backward",
-    *_SMALL,
     {"b_L": 64, "b_K": 64, "b_V": 32, "num_warps": 8, "num_stages": 1},
     {"b_L": 64, "b_K": 64, "b_V": 64, "num_warps": 8, "num_stages": 1},
     {"b_L": 64, "b_K": 32, "b_V": 32, "num_warps": 4, "num_stages": 2},
     {"b_L": 32, "b_K": 32, "b_V": 32, "num_warps": 2, "num_stages": 2},
     {"b_L": 32, "b_K": 64, "b_V": 64, "num_warps": 4, "num_stages": 2},
+    interpreted=SMALL,
 )
 STEP = Tuning(
     "linear_attention_step",
-    *([{"b_K": 16, "b_V": 16}] if INTERPRETED else []),
     {"b_K": 64, "b_V": 32, "num_warps": 4},
     {"b_K": 32, "b_V": 64, "num_warps": 4},
     {"b_K": 128, "b_V": 16, "num_warps": 4},
     {"b_K": 64, "b_V": 64, "num_warps": 8},
+    interpreted={"b_K": 16, "b_V": 16},
 )
 # Programs that fill a large GPU a few times over: with fewer, the heads of a group are shared among several.
 ENOUGH_PROGRAMS = 4 if INTERPRETED else 512

@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from .autocast import alike, autocasted
+from .autocast import autocasted
 from .launching import same_place
 from .processors import processors
 from .tuning import Config, Tuning, bucket
@@ -282,6 +282,5 @@ def checked(
     if not x.is_floating_point():
         raise ValueError(f"{name} takes floating point; got {x.dtype}")
     x, residual, weight_D, bias_D = autocasted(x, residual, weight_D, bias_D, dtype=torch.float32)
-    if not alike(x, residual, weight_D, bias_D):
-        same_place(name, x=x, residual=residual, weight=weight_D, bias=bias_D)
+    same_place(name, x=x, residual=residual, weight=weight_D, bias=bias_D)
     return x, residual, weight_D, bias_D

@@ -22,6 +22,8 @@ from .launching import INTERPRETED
 
 # What a kernel's launch is given beside its arguments: its block sizes, and Triton's num_warps and num_stages.
 Config = Mapping[str, int]
+# What a bucket is told by: sizes of buckets, switches and dtypes.
+Part = int | bool | torch.dtype
 
 _TUNES: ContextVar[bool] = ContextVar("tunes", default=False)
 
@@ -42,19 +44,26 @@ def bucket(size: int, least: int = 16) -> int:
 
 
 class Tuning:
-    """The configurations of one kernel. The first is taken where nothing was tuned, and the only one interpreted."""
+    """The configurations of one kernel. The first is taken where nothing was tuned.
 
-    def __init__(self, kernel: str, *configs: Config) -> None:
+    Interpreted there is one alone: `interpreted`, where small blocks save operations, else the first.
+    """
+
+    def __init__(self, kernel: str, *configs: Config, interpreted: Config | None = None) -> None:
         self.kernel, self.configs = kernel, configs
+        self._interpreted = interpreted or configs[0]
 
-    def launch(self, run: Callable[[Config], None], device: torch.device, *key: int | bool | torch.dtype) -> None:
-        """Run with the parameters of the bucket `key`. `run` may be called many times: it writes its outputs anew."""
-        run(self.config(run, device, ":".join(str(part).removeprefix("torch.") for part in key)))
+    def launch(self, run: Callable[[Config], object], device: torch.device, *bucket_of: Part) -> None:
+        """Run with the parameters of a bucket. `run` may be called many times: it writes its outputs anew."""
+        run(self.config(run, device, *bucket_of))
 
-    def config(self, run: Callable[[Config], None], device: torch.device, key: str) -> Config:
-        if INTERPRETED or device.type != "cuda":
+    def config(self, run: Callable[[Config], object], device: torch.device, *bucket_of: Part) -> Config:
+        """The parameters of a bucket; `run` is what they are tuned by."""
+        if INTERPRETED:
+            return self._interpreted
+        if device.type != "cuda":
             return self.configs[0]
-        known = _known(device)
+        known, key = _known(device), ":".join(str(part).removeprefix("torch.") for part in bucket_of)
         found = known.get(self.kernel, {}).get(key)
         # Tuned by an older version of this file, it may name a configuration that is no longer among ours.
         if found in self.configs:
@@ -67,7 +76,7 @@ class Tuning:
         return best
 
 
-def _time_ms(run: Callable[[], None]) -> float:
+def _time_ms(run: Callable[[], object]) -> float:
     """Infinite where the device cannot run it, such as for want of shared memory."""
     try:
         return triton.testing.do_bench(run, warmup=10, rep=40, return_mode="median")

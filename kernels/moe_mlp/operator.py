@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from ..grouping import grouped, places
-from ..launching import by_triton, same_place
-from ..tuning import Config, Tuning, bucket
+from ..launching import by_triton, dtype_name, same_place
+from ..tuning import Config, Part, Tuning, bucket
 from . import by_expert, kernel, library
 
 Backend = Literal["torch", "triton", "grouped_mm"]
@@ -51,15 +51,14 @@ TUNINGS: dict[tuple[str, bool, bool], Tuning] = {
 }
 
 
-def _tuning(name: str, x_ND: Tensor, weights: tuple[Tensor, ...], chosen_NK: Tensor) -> tuple[Tuning, str]:
-    """The configurations there are for these operands, and the key of their bucket."""
+def _tuning(name: str, x_ND: Tensor, weights: tuple[Tensor, ...], chosen_NK: Tensor) -> tuple[Tuning, tuple[Part, ...]]:
+    """The configurations there are for these operands, and what their bucket is told by."""
     experts, inner_size, width = weights[0].shape
     tokens, choices = chosen_NK.shape
     fits = library.fits(x_ND, *weights)
     shape = bucket(tokens), bucket(width), bucket(inner_size), bucket(experts, 1), choices
     many = shape[0] * choices > MANY * shape[3]
-    key = (*shape, _plain(x_ND.dtype), fits)
-    return TUNINGS[name, many, fits], ":".join(map(str, key))
+    return TUNINGS[name, many, fits], (*shape, x_ND.dtype, fits)
 
 
 @torch.library.custom_op("frontier::moe_mlp", mutates_args=())
@@ -74,7 +73,7 @@ def _experts(
         return y_ND.zero_()
     tuning, key = _tuning("moe_mlp", x_ND, (gate_EFD, up_EFD, down_EDF), chosen_NK)
     run = _forward_into(y_ND, x_ND, gate_EFD, up_EFD, down_EDF, weight_NK, chosen_NK)
-    run(tuning.config(run, x_ND.device, key))
+    tuning.launch(run, x_ND.device, *key)
     return y_ND
 
 
@@ -127,7 +126,7 @@ def _experts_backward(
     tuning, key = _tuning("moe_mlp_backward", x_ND, operands[1:4], chosen_NK)
     found: list[Tensor] = []
     run = _backward_into(found, grad_y_ND, *operands, chosen_NK)
-    run(tuning.config(run, x_ND.device, key))
+    tuning.launch(run, x_ND.device, *key)
     x, gate, up, down, weight = found
     return x, gate, up, down, weight
 
@@ -237,7 +236,7 @@ def moe_mlp_backend(
     # Inside `tuned_kernels` a bucket that nobody tuned is tuned, as the call itself would.
     like = torch.zeros_like(x_ND)
     run = _backward_into([], like, *operands) if backward else _forward_into(like, *operands)
-    return "grouped_mm" if tuning.config(run, x_ND.device, key) == LIBRARY else "triton"
+    return "grouped_mm" if tuning.config(run, x_ND.device, *key) == LIBRARY else "triton"
 
 
 def _check_shapes(
@@ -272,10 +271,6 @@ def _check_values(
         "moe_mlp", x=x_ND, gate=gate_EFD, up=up_EFD, down=down_EDF, weight=weight_NK, chosen=chosen_NK, grad=grad_y_ND
     )
     if chosen_NK.dtype not in (torch.int64, torch.int32):
-        raise ValueError(f"moe_mlp takes chosen in int64 or int32; got {_plain(chosen_NK.dtype)}")
+        raise ValueError(f"moe_mlp takes chosen in int64 or int32; got {dtype_name(chosen_NK.dtype)}")
     if by_triton(x_ND) and x_ND.dtype not in DTYPES:
-        raise ValueError(f"moe_mlp's kernels take float32, float16 and bfloat16; got {_plain(x_ND.dtype)}")
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+        raise ValueError(f"moe_mlp's kernels take float32, float16 and bfloat16; got {dtype_name(x_ND.dtype)}")

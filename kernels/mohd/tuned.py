@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import triton
 
-from ..launching import INTERPRETED
 from ..tuning import Config, Tuning
 
 # Up to so many tokens a product waits for its weights: small tiles, so that all of the device asks for them.
@@ -25,14 +24,11 @@ class Regimes:
         many: tuple[Config, ...],
         float32: tuple[Config, ...],
     ) -> None:
-        self.interpreted = Tuning(kernel, interpreted)
-        self.few = Tuning(f"{kernel}_few", *few)
-        self.many = Tuning(f"{kernel}_many", *many)
-        self.float32 = Tuning(f"{kernel}_float32", *float32)
+        self.few = Tuning(f"{kernel}_few", *few, interpreted=interpreted)
+        self.many = Tuning(f"{kernel}_many", *many, interpreted=interpreted)
+        self.float32 = Tuning(f"{kernel}_float32", *float32, interpreted=interpreted)
 
     def of(self, tokens: int, dtype: torch.dtype) -> Tuning:
-        if INTERPRETED:
-            return self.interpreted
         if dtype == torch.float32:
             return self.float32
         return self.few if tokens <= FEW_TOKENS else self.many

@@ -66,13 +66,15 @@ class LatencyReport:
 class Pricing:
     """What prices are made from: kernel times, how they add up, and what kind of numbers a model computes with.
 
-    `compiled` prices what a compiler makes of a trace (see `fusion`).
+    `compiled` prices what a compiler makes of a trace (see `fusion`). `device` is whose dispatch chooses the kernels;
+    published tables are asked in the words of the CPU's.
     """
 
     kernels: KernelTimes
     composition: Composition
     dtype: torch.dtype = torch.float32
     compiled: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def report(
         InputError: the workload does not fit the shape, or the model cannot be split over so many devices.
     """
     own, own_shape = one_of(architecture, shape, devices)
-    tracer = Tracer(own_shape, dtype=pricing.dtype, compiled=pricing.compiled)
+    tracer = Tracer(own_shape, pricing.device, pricing.dtype, pricing.compiled)
     row = pieces(own, own_shape, workload, devices, dtype_name(pricing.dtype), pricing.dtype.itemsize)
     sections = [tracer.section(piece.member.setting, piece.member.block, workload) for piece in row]
     run = _Run(row, sections, pricing)

@@ -11,26 +11,16 @@ from frontier.kernels.grouping import grouped, places
 from frontier.kernels.moe_mlp import library, moe_mlp, moe_mlp_backend, moe_mlp_reference
 from frontier.kernels.moe_mlp import operator as choosing
 
-# tokens, width, experts, inner, top_k: one token, one expert, experts without tokens, all experts, odd everything.
-SIZES = [(1, 5, 4, 3, 2), (17, 8, 1, 5, 1), (3, 7, 33, 4, 1), (63, 9, 5, 6, 5), (1000, 16, 7, 11, 3)]
-# On the longest way from a token to a gradient: gate, its activation, times up, down, weight.
-ROUNDINGS = 5
+from .cases import moe_mlp as cases
+
+# One token, one expert, most experts without tokens.
+SIZES = [(1, 5, 4, 3, 2), (17, 8, 1, 5, 1), (3, 7, 33, 4, 1)]
 
 
 def inputs(size: tuple[int, ...], dtype: torch.dtype = torch.float64) -> tuple[list[Tensor], Tensor]:
-    """What is differentiable (experts as slices of larger ones), and the choices."""
-    tokens, width, experts, inner, top_k = size
-    larger = [(experts + 2, inner + 1, width + 3)] * 2 + [(experts + 2, width + 3, inner + 1)]
-    gate, up, down = (torch.randn(shape, dtype=dtype) for shape in larger)
-    parts = [
-        torch.randn(tokens, width, dtype=dtype),
-        gate[:experts, :inner, :width],
-        up[:experts, :inner, :width],
-        down[:experts, :width, :inner],
-        torch.rand(tokens, top_k, dtype=dtype),
-    ]
-    chosen_NK = torch.rand(tokens, experts).argsort(dim=1)[:, :top_k]
-    return [part.requires_grad_() for part in parts], chosen_NK
+    """What is differentiable, and the choices."""
+    tensors, (chosen_NK,) = cases.inputs(size, dtype)
+    return [tensor.requires_grad_() for tensor in tensors], chosen_NK
 
 
 def with_gradients(function: object, parts: list[Tensor], chosen_NK: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
@@ -51,7 +41,7 @@ def test_it_is_the_sum_that_it_says() -> None:
         torch.testing.assert_close(y_ND[n], total)
 
 
-@pytest.mark.parametrize("size", SIZES[:3], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_gradients_are_those_of_finite_differences(size: tuple[int, ...]) -> None:
     parts, chosen_NK = inputs(size)
     assert torch.autograd.gradcheck(lambda *given: moe_mlp(*given, chosen_NK), parts)

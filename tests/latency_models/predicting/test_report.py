@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
+from frontier.errors import InputError
 from frontier.latency_models import Composition, DeviceProfile, Workload, fit_predictor
 from frontier.latency_models.predicting.fit import KernelModel
 from frontier.latency_models.predicting.report import Pricing, report
@@ -68,3 +70,11 @@ def test_compiled_is_quicker(pricing: Pricing, space: SearchSpace, shape: ModelS
     )
     assert compiled.latency_ms < eager.latency_ms
     assert compiled.param_count == eager.param_count
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_what_a_gpu_would_launch_is_not_asked_of_a_cpu(
+    pricing: Pricing, space: SearchSpace, shape: ModelShape, workload: Workload
+) -> None:
+    with pytest.raises(InputError, match=r"a CUDA device .* is needed"):
+        report(space.largest(), shape, workload, replace(pricing, device="cuda"))
