@@ -89,14 +89,15 @@ def setting(space: SearchSpace) -> tuple[Shape, Workload]:
     return ModelShape(vocab_size=256, context=256), Workload("prefill", 1, 128)
 
 
-def lawful(population: Population, shape: Shape, workload: Workload) -> Predictor:
+def lawful(population: Population, shape: Shape, *workloads: Workload) -> Predictor:
     """A predictor that knows the kernels of a few architectures and has to predict the others."""
     tracer = Tracer(shape)
     calls: dict[str, KernelCall] = {}
     for number in range(min(len(population), MEASURED_MODELS)):
-        calls |= {one.call.key: one.call for one in tracer.calls(population.architecture(number), workload)}
+        for workload in workloads:
+            calls |= {one.call.key: one.call for one in tracer.calls(population.architecture(number), workload)}
     known = [Measurement(call, 2.0 + call.flops / 3000 + call.bytes / 800, 0.01, 10) for call in calls.values()]
-    return Predictor(KernelModel(known), {workload.phase: COMPOSITION}, shape)
+    return Predictor(KernelModel(known), dict.fromkeys((w.phase for w in workloads), COMPOSITION), shape)
 
 
 def medians(runs: dict[str, tuple[int, Callable[[], object]]], rounds: int) -> list[float]:

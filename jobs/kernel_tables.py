@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..db import KernelTable, Ledger
@@ -14,16 +14,23 @@ BACKEND = "table"
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import brought: by kind the rows kept, the repeats merged into others, the calls that disagreed."""
+    """What an import brought: by kind the rows kept, the repeats merged into others, the calls that disagreed.
+
+    `carried` says by kind how a device compares with the known one that it is like.
+    """
 
     name: str
     hardware: dict[str, Any]
     kinds: dict[str, dict[str, int]]
+    carried: dict[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """The same to be read, a line per kind and doubt."""
         told = {kind: _told(counts, self.hardware["duplicates"]) for kind, counts in self.kinds.items()}
-        return {"device": self.name, "hardware": self.hardware["device"], **told, "doubts": self.hardware["doubts"]}
+        like = {"like": self.hardware["like"], "takes": self.carried} if "like" in self.hardware else {}
+        return {
+            "device": self.name, "hardware": self.hardware["device"], **like, **told, "doubts": self.hardware["doubts"],
+        }  # fmt: skip
 
 
 def import_device(ledger: Ledger, name: str, read: TableImport) -> ImportReport:
@@ -32,12 +39,22 @@ def import_device(ledger: Ledger, name: str, read: TableImport) -> ImportReport:
     Raises:
         InputError: the name is empty or taken.
     """
+    check_name(ledger, name)
+    hardware = describe_table_device(read)
+    ledger.import_device(name, hardware, kernel_tables(read))
+    return ImportReport(name, hardware, counts(read))
+
+
+def check_name(ledger: Ledger, name: str) -> None:
+    """Refuse a name that a new device cannot have.
+
+    Raises:
+        InputError: it is empty or taken.
+    """
     if not name.strip():
         raise InputError(f"device: a name that is not empty; got {name!r}")
-    hardware = describe_table_device(read)
-    tables = [KernelTable(kind, frame, _sources(read, kind)) for kind, frame in read.frames.items()]
-    ledger.import_device(name, hardware, tables)
-    return ImportReport(name, hardware, _counts(read))
+    if ledger.device(name) is not None:
+        raise InputError(f"device: must be new in {ledger.url}; got {name!r}")
 
 
 def describe_table_device(read: TableImport) -> dict[str, Any]:
@@ -52,6 +69,11 @@ def describe_table_device(read: TableImport) -> dict[str, Any]:
     }
 
 
+def kernel_tables(read: TableImport) -> list[KernelTable]:
+    """What was read, as the ledger keeps it."""
+    return [KernelTable(kind, frame, _sources(read, kind)) for kind, frame in read.frames.items()]
+
+
 def _sources(read: TableImport, kind: str) -> list[dict[str, Any]]:
     return [
         {"file": source.file, "sha256": source.sha256, "rows": source.rows[kind]}
@@ -60,7 +82,8 @@ def _sources(read: TableImport, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _counts(read: TableImport) -> dict[str, dict[str, int]]:
+def counts(read: TableImport) -> dict[str, dict[str, int]]:
+    """By kind the rows kept, the repeats merged into others, and the calls that disagreed."""
     return {
         kind: {
             "rows": len(read.frames.get(kind, ())),

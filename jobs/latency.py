@@ -15,11 +15,13 @@ from ..evaluators.tasks import ImageClassificationConfig
 from ..latency_models import Composition, DeviceProfile, Workload
 from ..latency_models.calls import dtype_name
 from ..latency_models.predicting.composition import SUMMED
+from ..latency_models.predicting.eager import EagerComposition
 from ..latency_models.predicting.fit import KernelModel
 from ..latency_models.predicting.report import LatencyReport, Pricing, report
 from ..search_space import Architecture
 from ..supernet import ModelShape, Shape
 from .device import stored_measurements
+from .like_devices import told_of
 from .reporter import Reporter
 from .table_devices import DTYPE, is_imported, table_kernels
 
@@ -113,7 +115,9 @@ def _imported(ledger: Ledger, device: Device, question: Question, reporter: Repo
     kernels = table_kernels(ledger, device.name, reporter)
     basis = {
         "hardware": device.hardware["device"],
-        "kernels": f"published tables of {', '.join(kernels.kinds)}",
+        "kernels": (
+            told_of(ledger, device) if "like" in device.hardware else f"published tables of {', '.join(kernels.kinds)}"
+        ),
         "composition": f"summed; no whole model was measured, so the interval allows {SUMMED.interval:.0%} for it",
         "dtype": dtype_name(dtype),
         "execution": "compiled" if compiled else "eager",
@@ -136,17 +140,31 @@ def _measured(ledger: Ledger, device: Device, question: Question) -> tuple[Prici
         raise InputError(f"--phase: calibrated on {device.name} is {known}; got {question.phase!r}")
     profile = DeviceProfile(device.name, device.hardware, tuple(stored_measurements(ledger, device.name).values()))
     composition = Composition(**device.composition[question.phase])
+    eager = _eager(device, composition) if question.compiled is False else None
     basis = {
         "hardware": device.hardware.get("gpu") or device.hardware.get("cpu_model", device.hardware["device"]),
         "kernels": f"{len(profile.measurements)} calls measured there, {device.hardware['threads']} thread(s)",
         "composition": f"fitted on {len(composition.digests)} whole models of {composition.space}",
         "dtype": dtype,
-        "execution": device.hardware.get("backend", "eager"),
+        "execution": "eager" if eager else device.hardware.get("backend", "eager"),
     }
     pricing = Pricing(
-        KernelModel(profile.measurements), composition, _dtype(dtype), device=device.hardware.get("device", "cpu")
+        KernelModel(profile.measurements),
+        composition,
+        _dtype(dtype),
+        device=device.hardware.get("device", "cpu"),
+        eager=eager,
     )
     return pricing, basis
+
+
+def _eager(device: Device, composition: Composition) -> EagerComposition | None:
+    """How models run without a graph on a device that was measured with graphs; None of one that has none."""
+    if device.hardware.get("backend") != "graph":
+        return None
+    if composition.eager is None:
+        raise InputError(f"--eager: a device that was profiled by this version, in both ways; got {device.name!r}")
+    return EagerComposition(**composition.eager)
 
 
 def _dtype(name: str) -> torch.dtype:

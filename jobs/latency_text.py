@@ -10,10 +10,10 @@ from .latency import Answer, Question
 SOURCES = {
     "measured": "measured",
     "table": "fitted to tables",
+    "transfer": "carried over",
     "regression": "fitted to measurements",
     "bytes": "from what it moves",
 }
-SMALL = 0.005
 
 
 def latency_lines(answer: Answer, device: str, question: Question) -> Iterator[str]:
@@ -35,7 +35,7 @@ def latency_lines(answer: Answer, device: str, question: Question) -> Iterator[s
     yield f"{'checked':<12} {_validation(answer)}"
     yield ""
     yield from _table(found.parts)
-    if found.extrapolated_share > SMALL:
+    if found.extrapolates:
         yield f"outside of what was measured: {found.extrapolated_share:.1%} of the time; such figures are less sure"
     if found.by_bytes:
         yield "of these nothing is known but what they move and compute; their interval is wide:"

@@ -12,18 +12,18 @@ from ..db import Ledger
 from ..errors import InputError
 from ..latency_models import DeviceProfile, Predictor, Tracer
 from ..latency_models.predicting.composition import SUMMED
-from ..latency_models.table_models import Figure, TableModel, evaluate, from_bytes, limits_of, to_bytes
+from ..latency_models.table_models import Figure, evaluate, limits_of
 from ..latency_models.table_models.kernels import TableKernels
-from ..latency_models.tables import KINDS
 from ..latency_models.tables.reader import read_import
 from ..supernet import Shape
+from .kept_models import KeptModels
 from .kernel_tables import BACKEND
+from .like_devices import LikeModels
 from .reporter import Reporter
 
 # Published tables are of serving engines, which compile and compute in this type.
 DTYPE = torch.bfloat16
 PHASES = ("prefill", "decode")
-SEED = 0
 FOLDS = 5
 
 
@@ -38,57 +38,36 @@ def imported_profile(ledger: Ledger, name: str) -> DeviceProfile | None:
     return DeviceProfile(name, stored.hardware) if stored and is_imported(stored.hardware) else None
 
 
-def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> dict[str, TableModel]:
-    """The models of a device's tables by kind; what is not in the ledger yet is fitted now and kept there.
-
-    A table that is too small to hold any shape out has none; the reporter is told.
+def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> None:
+    """Fit what nothing was fitted to yet of a device's tables, and keep it in the ledger.
 
     Raises:
-        InputError: there is no such device, or it has no tables.
+        InputError: there is no such device.
+    """
+    models = KeptModels(ledger, device, reporter)
+    missing = models.unfitted
+    if missing:
+        reporter.stage("fit", len(missing))
+    for done, kind in enumerate(missing, 1):
+        if models.get(kind) is not None:
+            reporter.progress(done, len(missing), kind)
+
+
+def table_kernels(ledger: Ledger, device: str, reporter: Reporter) -> TableKernels:
+    """Kernel times of an imported device. Only the kinds of kernels that are asked for are opened.
+
+    Raises:
+        InputError: there is no such device, or it has no table of matrix products.
     """
     stored = ledger.device(device)
     if stored is None:
         raise InputError(f"device: one in {ledger.url}; got {device!r}")
-    kept = ledger.kernel_models(device)
-    if not kept:
+    if "like" in stored.hardware:
+        return TableKernels(LikeModels(ledger, stored, reporter))
+    models = KeptModels(ledger, device, reporter)
+    if not models:
         raise InputError(f"device: one with imported tables; got {device!r}")
-    models = _readable(kept, reporter)
-    missing = [kind for kind in kept if kind not in models]
-    if missing:
-        reporter.stage("fit", len(missing))
-    for done, kind in enumerate(missing, 1):
-        frame = ledger.kernel_table(device, kind)
-        assert frame is not None, "a kind that is listed has a table"
-        try:
-            models[kind] = TableModel.fit(KINDS[kind], frame, limits_of(str(stored.hardware["device"])), SEED)
-        except InputError as error:
-            reporter.note(f"warning: nothing can be predicted from this table: {error}")
-            continue
-        ledger.save_kernel_model(device, kind, to_bytes(models[kind]))
-        reporter.progress(done, len(missing), kind)
-    return models
-
-
-def _readable(kept: Mapping[str, bytes | None], reporter: Reporter) -> dict[str, TableModel]:
-    """The models that this version can read."""
-    models: dict[str, TableModel] = {}
-    for kind, content in kept.items():
-        if content is None:
-            continue
-        try:
-            models[kind] = from_bytes(content)
-        except InputError as error:
-            reporter.note(f"{kind} is fitted again: {error}")
-    return models
-
-
-def table_kernels(ledger: Ledger, device: str, reporter: Reporter) -> TableKernels:
-    """Kernel times of an imported device.
-
-    Raises:
-        InputError: see `fit_tables`; or it has no table of matrix products.
-    """
-    return TableKernels(fit_tables(ledger, device, reporter))
+    return TableKernels(models)
 
 
 def table_predictor(ledger: Ledger, profile: DeviceProfile, shape: Shape, reporter: Reporter) -> Predictor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from random import Random
 from typing import Any
@@ -21,17 +21,19 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...search_space import Architecture, SearchSpace
 from ...supernet import Shape
+from ..measuring.host_cost import host_costs
 from ..measuring.whole_model import measure_models
 from ..profile import DeviceProfile
 from ..runtime import Runtime
 from ..tracing.trace import Tracer, tracer_for
 from ..workload import Workload
+from .covering import covering
+from .eager import calibrate_eager
 from .fit import KernelModel
 
 FACTOR_BOUNDS = (0.7, 1.6)
 # How much less than nothing may be fixed, in parts of the fastest model's latency.
 LEAST_FIXED = 0.6
-COVERAGE = 0.9
 LEAST_COUNT = 5
 DRAWS_PER_MODEL = 100
 PASSES = 2
@@ -46,6 +48,8 @@ class Composition:
 
     `interval` is the relative error that 90 % of the calibration models stay within when each is left out of the fit;
     `mape` the mean of those errors. `digests` are the architectures used: validation refuses them.
+
+    `eager` has the fields of `EagerComposition` where the device's models run as graphs and were timed without as well.
     """
 
     kernel_factor: float
@@ -58,6 +62,7 @@ class Composition:
     workloads: list[dict[str, Any]]
     digests: list[str]
     gap: str = "dispatch"
+    eager: dict[str, Any] | None = None
 
     def latency_ms(self, kernel_ms: NDArray[np.float64], gaps: NDArray[np.float64]) -> NDArray[np.float64]:
         """Milliseconds of whole models from their summed kernel milliseconds and their gaps."""
@@ -121,16 +126,38 @@ def calibrate(
                 kernel_factor=factor,
                 launch_ms=launch_ms,
                 fixed_ms=fixed_ms,
-                interval=_covering(errors),
+                interval=covering(errors),
                 mape=float(np.mean(errors)),
                 seed=seed,
                 space=space.name,
                 workloads=[workload.to_json() for workload in used],
                 digests=[architecture.digest for architecture in architectures],
                 gap=runtime.gap,
+                eager=_eager(profile, architectures, tracer, kernels, used, seed),
             )
         )
     return composition
+
+
+def _eager(
+    profile: DeviceProfile,
+    architectures: Sequence[Architecture],
+    tracer: Tracer,
+    kernels: KernelModel,
+    workloads: Sequence[Workload],
+    seed: int,
+) -> dict[str, Any] | None:
+    """How the same models run where no graph is used, on a device that runs them as graphs; None of any other."""
+    runtime = Runtime.of(profile.hardware)
+    if runtime.mode != "graph":
+        return None
+    costs = host_costs([one.call for one in profile.measurements], runtime.threads)
+    traces, latency_us = [], []
+    for workload in workloads:
+        rounds = measure_models(architectures, tracer.shape, workload, replace(runtime, mode="eager"), PASSES, seed)
+        latency_us += [1e3 * min(one.latency_ms for one in models) for models in zip(*rounds, strict=True)]
+        traces += [tracer.calls(architecture, workload) for architecture in architectures]
+    return asdict(calibrate_eager(traces, latency_us, kernels, costs))
 
 
 def draw(space: SearchSpace, count: int, seed: int, leave_out: frozenset[str] = frozenset()) -> list[Architecture]:
@@ -204,9 +231,3 @@ def left_out_errors(table: NDArray[np.float64], latency_ms: NDArray[np.float64])
         predicted = factor * table[index, 0] + launch_ms * table[index, 1] + fixed_ms
         errors.append(abs(predicted / latency_ms[index] - 1))
     return np.array(errors)
-
-
-def _covering(errors: NDArray[np.float64]) -> float:
-    """The error that a further model stays within with 90 % certainty (split conformal: arXiv 2107.07511)."""
-    rank = min(len(errors), math.ceil((len(errors) + 1) * COVERAGE))
-    return float(np.sort(errors)[rank - 1])

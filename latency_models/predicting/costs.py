@@ -13,8 +13,8 @@ from .fit import KernelTimes
 
 # Columns of the table: times and counts, then bytes as `Section` names them.
 KERNEL_US, LOW_US, HIGH_US, MEASURED_US, DISPATCHES, PARAMS = range(6)
-FIXED, HELD, STATE, PEAK, SAVED, BACKWARD, KEPT, UPDATE, KERNELS, SKEWED_US = range(6, 16)
-NUM_COLUMNS = 16
+FIXED, HELD, STATE, PEAK, SAVED, BACKWARD, KEPT, UPDATE, KERNELS, SKEWED_US, OUTSIDE_US = range(6, 17)
+NUM_COLUMNS = 17
 
 # The column of what a composition counts.
 GAPS = {"dispatch": DISPATCHES, "kernel": KERNELS}
@@ -101,4 +101,5 @@ def _cost(section: Section, kernels: KernelTimes) -> list[float]:
         section.update_bytes,
         section.gaps("kernel"),
         sum(time.time_us if time.skewed_us is None else time.skewed_us for time in times),
+        sum(time.time_us for time in times if time.extrapolates),
     ]

@@ -29,7 +29,7 @@ POOLED_FACTOR = math.log(2.0)
 BLIND_FACTOR = math.log(4.0)
 EXTRAPOLATION = 2.0
 
-Source = Literal["measured", "regression", "table", "bytes"]
+Source = Literal["measured", "regression", "table", "transfer", "bytes"]
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,12 @@ class _Priced:
     peak: float
 
 
-def least_size(space: SearchSpace, shape: Shape, workload: Workload, quantity: str) -> float:
+def least_size(
+    space: SearchSpace, shape: Shape, workload: Workload, quantity: str, tracer: Tracer | None = None
+) -> float:
     """The least param_count or peak_memory_bytes of any architecture of the space; no device needs to be measured.
+
+    Memory is that of float32 on the CPU unless a `tracer` of the shape says otherwise.
 
     Raises:
         InputError: the memory of training, whose parts are alive at different times and do not add up.
@@ -44,7 +48,7 @@ def least_size(space: SearchSpace, shape: Shape, workload: Workload, quantity: s
             return float(section.param_count), 0.0
         return float(section.fixed_bytes + section.held_bytes), float(section.peak_bytes)
 
-    return least(space, Tracer(shape), workload, cost)
+    return least(space, tracer or Tracer(shape), workload, cost)
 
 
 def least(space: SearchSpace, tracer: Tracer, workload: Workload, cost: Cost) -> float:

@@ -109,7 +109,7 @@ class Predictor:
         if quantity not in QUANTITIES:
             raise InputError(f"quantity: one of {', '.join(QUANTITIES)}; got {quantity!r}")
         if quantity != "latency_ms":
-            return least_size(space, self.shape, workload, quantity)
+            return least_size(space, self.shape, workload, quantity, self._tracer)
         composition, table = self._composition(workload), self._table(workload)
 
         def latency_ms(setting: Setting, section: Section) -> tuple[float, float]:

@@ -9,13 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .composition import Composition
-from .costs import FIXED, GAPS, HELD, HIGH_US, KERNEL_US, LOW_US, MEASURED_US, PARAMS, PEAK, SKEWED_US, STATE
+from .costs import (
+    FIXED,
+    GAPS,
+    HELD,
+    HIGH_US,
+    KERNEL_US,
+    LOW_US,
+    MEASURED_US,
+    OUTSIDE_US,
+    PARAMS,
+    PEAK,
+    SKEWED_US,
+    STATE,
+)
 
 # Of a load that lies evenly between balanced (0) and skewed (1).
 MEAN, P95 = 0.5, 0.95
+# Kernels outside of what was measured matter from this part of the time on.
+NOTICEABLE = 0.005
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,8 @@ class Prediction:
     """What an architecture costs in one workload.
 
     `low_ms` to `high_ms` covers about 90 % of such architectures. `measured_share` is the part of the kernel time that
-    was measured rather than predicted. Loads of experts and groups are balanced; `mean_ms` and `p95_ms` are the mean
+    was measured rather than predicted; `extrapolates` says that a noticeable part is in kernels outside of what was
+    measured. Loads of experts and groups are balanced; `mean_ms` and `p95_ms` are the mean
     and the 95th percentile of the latency if they lie anywhere between that and an uneven load (see `Measurement`),
     the same as `latency_ms` where nothing is routed. `peak_memory_bytes` counts parameters, buffers, activations and,
     in decoding, the state (old and new together); `state_bytes` is what `init_state` allocates for this batch.
@@ -35,6 +52,7 @@ class Prediction:
     mean_ms: float
     p95_ms: float
     measured_share: float
+    extrapolates: bool
     param_count: int
     peak_memory_bytes: int
     state_bytes: int
@@ -50,6 +68,7 @@ class Predictions:
     mean_ms: Floats
     p95_ms: Floats
     measured_share: Floats
+    extrapolates: Truths
     param_count: Integers
     peak_memory_bytes: Integers
     state_bytes: Integers
@@ -66,6 +85,7 @@ class Predictions:
             mean_ms=latency_ms + MEAN * uneven_ms,
             p95_ms=latency_ms + P95 * uneven_ms,
             measured_share=totals[:, MEASURED_US] / totals[:, KERNEL_US],
+            extrapolates=totals[:, OUTSIDE_US] > NOTICEABLE * totals[:, KERNEL_US],
             param_count=totals[:, PARAMS].astype(np.int64),
             peak_memory_bytes=(totals[:, FIXED] + totals[:, HELD] + totals[:, PEAK]).astype(np.int64),
             state_bytes=totals[:, STATE].astype(np.int64),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -17,11 +16,10 @@ from ..tracing.section import Section
 from ..tracing.trace import Tracer
 from ..workload import Workload
 from .composition import Composition
+from .eager import Bound, Dispatched, EagerComposition
 from .fit import KernelTime, KernelTimes
-from .prediction import MEAN, P95
+from .prediction import MEAN, NOTICEABLE, P95
 from .tensor_parallel import Piece, elapsed, one_of, pieces
-
-Bound = Literal["time_us", "low_us", "high_us"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class LatencyReport:
     """What one of `devices` does in one workload.
 
     `low_ms` to `high_ms` covers about 90 % of such architectures, `mean_ms` and `p95_ms` allow for uneven loads (see
-    `Prediction`). `extrapolated_share` is the part of the time in
-    kernels outside of what was measured, `exposed_share` the part that waits for other devices. `parts` are
-    families by their time; collectives count whole, hidden or not. `by_bytes` are the operators that nothing was
-    measured of: they are priced by what they move and compute. Parameters, memory and state are those of one device.
+    `Prediction`). `extrapolated_share` is the part of the time in kernels outside of what was measured, `extrapolates`
+    that it is noticeable, `exposed_share` the part that waits for other devices. `parts` are families by their time;
+    collectives count whole, hidden or not. `by_bytes` are the operators that nothing was measured of: they are priced
+    by what they move and compute. Parameters, memory and state are those of one device.
     """
 
     latency_ms: float
@@ -53,6 +51,7 @@ class LatencyReport:
     p95_ms: float
     measured_share: float
     extrapolated_share: float
+    extrapolates: bool
     exposed_share: float
     devices: int
     param_count: int
@@ -67,7 +66,8 @@ class Pricing:
     """What prices are made from: kernel times, how they add up, and what kind of numbers a model computes with.
 
     `compiled` prices what a compiler makes of a trace (see `fusion`). `device` is whose dispatch chooses the kernels;
-    published tables are asked in the words of the CPU's.
+    published tables are asked in the words of the CPU's. With `eager` the host launches every operator, and that
+    composition takes the place of the other.
     """
 
     kernels: KernelTimes
@@ -75,6 +75,7 @@ class Pricing:
     dtype: torch.dtype = torch.float32
     compiled: bool = False
     device: str = "cpu"
+    eager: EagerComposition | None = None
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,16 @@ class _Run:
 
     def elapsed_ms(self, bound: Bound, exchanges: bool = True) -> float:
         """Milliseconds from beginning to end, if every kernel takes as long as that bound of its time says."""
+        if self.pricing.eager is not None:
+            return self.pricing.eager.latency_us(self._dispatched(bound)) / 1e3
         waits = [self._exchange_ms(piece, bound) if exchanges else 0.0 for piece in self.pieces]
         computes = [self._compute_ms(section, bound) for section in self.sections]
         return elapsed(computes, waits, [piece.hidden for piece in self.pieces]) + self.pricing.composition.fixed_ms
+
+    def _dispatched(self, bound: Bound) -> Dispatched:
+        assert self.pricing.eager is not None, "asked where the host launches operators"
+        calls = [one for section in self.sections for one in section.calls]
+        return Dispatched.of(calls, self.pricing.kernels, self.pricing.eager.costs, bound)
 
     def timed(self) -> list[_Timed]:
         """Every kernel, collectives among them."""
@@ -134,7 +142,9 @@ def report(
     sections = [tracer.section(piece.member.setting, piece.member.block, workload) for piece in row]
     run = _Run(row, sections, pricing)
     timed, latency_ms = run.timed(), run.elapsed_ms("time_us")
-    uneven_ms = pricing.composition.kernel_factor * sum(one.uneven_us for one in timed) / 1e3
+    kernel_factor = 1.0 if pricing.eager else pricing.composition.kernel_factor
+    uneven_ms = kernel_factor * sum(one.uneven_us for one in timed) / 1e3
+    outside = _share(timed, lambda one: one.time.extrapolates)
     return LatencyReport(
         latency_ms=latency_ms,
         low_ms=max(0.0, latency_ms * (1 - _reach(run, "low_us", latency_ms))),
@@ -142,7 +152,8 @@ def report(
         mean_ms=latency_ms + MEAN * uneven_ms,
         p95_ms=latency_ms + P95 * uneven_ms,
         measured_share=_share(timed, lambda one: one.time.measured),
-        extrapolated_share=_share(timed, lambda one: one.time.extrapolates),
+        extrapolated_share=outside,
+        extrapolates=outside > NOTICEABLE,
         exposed_share=1 - run.elapsed_ms("time_us", exchanges=False) / latency_ms,
         devices=devices,
         param_count=sum(section.param_count for section in sections),
@@ -155,7 +166,8 @@ def report(
 
 def _reach(run: _Run, bound: Bound, latency_ms: float) -> float:
     """How far the interval goes to one side: kernels err together, how they add up errs by itself."""
-    return math.hypot(run.pricing.composition.interval, run.elapsed_ms(bound) / latency_ms - 1)
+    composition = run.pricing.eager or run.pricing.composition
+    return math.hypot(composition.interval, run.elapsed_ms(bound) / latency_ms - 1)
 
 
 def _share(timed: Iterable[_Timed], of: Callable[[_Timed], bool]) -> float:

@@ -42,15 +42,28 @@ def _matrix_product(first: int) -> Callable[[dict[str, Any]], TableShape]:
 
 
 def _attention(plain: dict[str, Any]) -> TableShape | None:
-    """One query per sequence is decoding. Tables of prefill are causal: nothing is said of images and of masks."""
+    """One query per sequence is decoding. Tables of prefill are causal: nothing is said of images and of masks.
+
+    An attention call of torch has no window.
+    """
     query, key, _, *options = plain["args"]
-    (batch, num_heads, tokens, head_dim), (_, num_kv_heads, seen, _) = query["tensor"], key["tensor"]
-    heads = {"batch": batch, "num_heads": num_heads, "num_kv_heads": num_kv_heads, "head_dim": head_dim, "window": 0}
-    dtypes = {"dtype": query["dtype"], "kv_dtype": key["dtype"]}
+    if query["tensor"][2] > 1 and True not in options:
+        return None
+    return _attention_row(query, key, window=0, context=key["tensor"][2])
+
+
+def _window_attention(plain: dict[str, Any]) -> TableShape:
+    """Causal attention of a compiled trace, told its window (see `windows`)."""
+    return _attention_row(**plain)
+
+
+def _attention_row(query: dict[str, Any], key: dict[str, Any], window: int, context: int) -> TableShape:
+    (batch, num_heads, tokens, head_dim), (_, num_kv_heads, _, _) = query["tensor"], key["tensor"]
+    heads = {"batch": batch, "num_heads": num_heads, "num_kv_heads": num_kv_heads, "head_dim": head_dim}
+    columns = {**heads, "window": window, "dtype": query["dtype"], "kv_dtype": key["dtype"]}
     if tokens == 1:
-        return TableShape("decode_attention", {**heads, **dtypes, "context": seen})
-    causal = True in options
-    return TableShape("prefill_attention", {**heads, **dtypes, "seq_len": tokens}) if causal else None
+        return TableShape("decode_attention", {**columns, "context": context})
+    return TableShape("prefill_attention", {**columns, "seq_len": tokens})
 
 
 def _experts(plain: dict[str, Any]) -> TableShape:
@@ -80,6 +93,7 @@ READERS: dict[str, Callable[[dict[str, Any]], TableShape | None]] = {
     "aten._scaled_dot_product_flash_attention": _attention,
     "aten._scaled_dot_product_efficient_attention": _attention,
     "aten._scaled_dot_product_cudnn_attention": _attention,
+    "compiled.window_attention": _window_attention,
     "frontier.moe_mlp": _experts,
     "collective.all_reduce": _collective("all_reduce"),
     "collective.all_gather": _collective("all_gather"),

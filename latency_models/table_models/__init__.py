@@ -7,7 +7,7 @@ predicts from tables.
 from __future__ import annotations
 
 from .accuracy import Accuracy, accuracy
-from .choice import choose
+from .choice import choose, propose
 from .evaluate import Figure, evaluate, report
 from .families import FAMILIES
 from .few import FewModel
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "from_bytes",
     "limits_of",
+    "propose",
     "report",
     "to_bytes",
 ]

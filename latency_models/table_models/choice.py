@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from ..tables import TableKind
 from .few import FewModel
 from .process import Process
@@ -31,7 +32,7 @@ def choose(kind: TableKind, calls: pd.DataFrame, measure: Measure, count: int, s
     """
     assert count <= len(calls), "no more calls can be measured than there are"
     random = np.random.default_rng(seed)
-    chosen = _spread_out(kind, calls, min(START, count), random)
+    chosen = _spread_out(kind, calls, min(START, count), random, calls.head(0))
     measured = _measured(calls, chosen, measure)
     while len(chosen) < count:
         model = FewModel.fit(kind, measured)
@@ -41,20 +42,45 @@ def choose(kind: TableKind, calls: pd.DataFrame, measure: Measure, count: int, s
     return measured
 
 
+def propose(kind: TableKind, calls: pd.DataFrame, measured: pd.DataFrame | None, count: int, seed: int) -> pd.DataFrame:
+    """`count` of `calls` to measure next, as `choose` would, after those that were `measured` already.
+
+    Raises:
+        InputError: fewer calls than that are left.
+    """
+    known = calls.head(0) if measured is None else measured
+    seen = pd.MultiIndex.from_frame(known[list(kind.call)])
+    left = calls[~pd.MultiIndex.from_frame(calls[list(kind.call)]).isin(seen)]
+    if not 1 <= count <= len(left):
+        raise InputError(f"count: from 1 to the {len(left)} calls that are not measured; got {count}")
+    random = np.random.default_rng(seed)
+    if len(known) < START:
+        return left.iloc[_spread_out(kind, left, count, random, known)]
+    nothing = np.empty(0, dtype=np.int64)
+    return left.iloc[_most_telling(FewModel.fit(kind, known), left, nothing, count, random)]
+
+
 def _measured(calls: pd.DataFrame, at: Positions, measure: Measure) -> pd.DataFrame:
     rows = calls.iloc[at]
     return rows.assign(latency_us=measure(rows))
 
 
-def _spread_out(kind: TableKind, calls: pd.DataFrame, count: int, random: np.random.Generator) -> Positions:
-    """Each farthest from those before it, in standardised log sizes.  Source: Gonzalez 1985."""
-    pool = random.permutation(len(calls))[:CANDIDATES]
-    sizes = np.log2(calls.iloc[pool][list(kind.shape)].to_numpy(float) + 1)
-    points = (sizes - sizes.mean(axis=0)) / np.maximum(sizes.std(axis=0), 1e-9)
-    picked = [0]
+def _spread_out(
+    kind: TableKind, calls: pd.DataFrame, count: int, random: np.random.Generator, known: pd.DataFrame
+) -> Positions:
+    """Each farthest from those before it and those known, in standardised log sizes.  Source: Gonzalez 1985."""
+    pool = random.permutation(len(calls))[: max(CANDIDATES, count)]
+    sizes, known_sizes = (np.log2(rows[list(kind.shape)].to_numpy(float) + 1) for rows in (calls.iloc[pool], known))
+    scale = np.maximum(sizes.std(axis=0), 1e-9)
+    points, known_points = sizes / scale, known_sizes / scale
     distance = np.full(len(points), np.inf)
+    for point in known_points:
+        distance = np.minimum(distance, ((points - point) ** 2).sum(axis=1))
+    picked = [int(distance.argmax())]
     for _ in range(1, count):
         distance = np.minimum(distance, ((points - points[picked[-1]]) ** 2).sum(axis=1))
+        # Calls of one shape differ in their labels, and none is taken twice.
+        distance[picked[-1]] = -1.0
         picked.append(int(distance.argmax()))
     return np.asarray(pool[picked], dtype=np.int64)
 
@@ -63,7 +89,7 @@ def _most_telling(
     model: FewModel, calls: pd.DataFrame, chosen: Positions, count: int, random: np.random.Generator
 ) -> Positions:
     left = np.setdiff1d(np.arange(len(calls)), chosen)
-    pool = random.permutation(left)[:CANDIDATES]
+    pool = random.permutation(left)[: max(CANDIDATES, count)]
     stand_for_all = random.permutation(len(calls))[:REFERENCES]
     features = model.features.of_rows(calls)
     picked = lower_variance(model.process, features[pool], features[stand_for_all], count)

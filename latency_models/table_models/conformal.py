@@ -13,6 +13,10 @@ Values = NDArray[np.float64]
 COVERAGE = 0.9
 # A decade with fewer held-out rows takes the quantiles of all.
 LEAST_IN_DECADE = 40
+# A decade's own correction counts as much as that of all rows where it has so many.
+DRAWN_BY = 1000
+# A check corrects the reach of intervals by this factor at most: its shapes are few.
+MOST_CORRECTED = 1.5
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,36 @@ class Intervals:
             high=np.array([_quantile(group) for group in groups]),
         )
 
-    def reach(self, predicted_us: Values, expected_error: Values) -> tuple[Values, Values]:
-        """How far below and above log(predicted) latencies lie. Decades never seen take those of the nearest."""
+    @classmethod
+    def corrections(cls, predicted_us: Values, scores: Values) -> Intervals:
+        """How far other intervals have to reach instead, where `scores` are errors in units of how far they reach.
+
+        Decades with few rows are drawn to the correction of all, and none is corrected by more than `MOST_CORRECTED`.
+        """
+        decades, counts = np.unique(_decade(predicted_us), return_counts=True)
+        share = counts / (counts + DRAWN_BY)
+        own, all_rows = cls.of(predicted_us, scores), cls.of(np.ones(len(scores)), scores)
+        low, high = (
+            np.exp(share * _log_factor(mine) + (1 - share) * _log_factor(others))
+            for mine, others in ((-own.low, -all_rows.low), (own.high, all_rows.high))
+        )
+        return cls(decades, -low, high)
+
+    def reach(
+        self, predicted_us: Values, expected_below: Values, expected_above: Values | None = None
+    ) -> tuple[Values, Values]:
+        """How far below and above log(predicted) latencies lie. Decades never seen take those of the nearest.
+
+        The expected error may differ between the two sides.
+        """
         decade = _decade(predicted_us)
         at = np.abs(self.decades[None, :] - decade[:, None]).argmin(axis=1)
-        return np.maximum(-self.low[at], 0.0) * expected_error, np.maximum(self.high[at], 0.0) * expected_error
+        expected_above = expected_below if expected_above is None else expected_above
+        return np.maximum(-self.low[at], 0.0) * expected_below, np.maximum(self.high[at], 0.0) * expected_above
+
+
+def _log_factor(reach: Values) -> Values:
+    return np.log(np.clip(reach, 1 / MOST_CORRECTED, MOST_CORRECTED))
 
 
 def _decade(latency_us: Values) -> NDArray[np.int64]:

@@ -54,9 +54,16 @@ def evaluate(
 
 def predict_folds(kind: TableKind, frame: pd.DataFrame, folds: int, seed: int, limits: Limits) -> pd.DataFrame:
     """`frame` with the prediction of each row by a model that did not see its whole shape."""
-    fold = shape_folds(kind, frame, folds, seed)
-    parts = [_predict_split(kind, frame, fold != held, fold == held, seed, limits) for held in range(folds)]
+    parts = [predict_fold(kind, frame, folds, held, seed, limits) for held in range(folds)]
     return pd.concat(parts).loc[frame.index]
+
+
+def predict_fold(
+    kind: TableKind, frame: pd.DataFrame, folds: int, held: int, seed: int, limits: Limits
+) -> pd.DataFrame:
+    """The rows of one of the `folds`, counted from 0, with their predictions by a model of the others."""
+    fold = shape_folds(kind, frame, folds, seed)
+    return _predict_split(kind, frame, fold != held, fold == held, seed, limits)
 
 
 def _predict_split(

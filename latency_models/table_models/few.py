@@ -58,6 +58,13 @@ class FewModel:
         target = np.log(measured["latency_us"].to_numpy(float) / features.roofline_us(measured))
         return cls(features, Process.fit(features.of_rows(measured), target))
 
+    def without(self, out: NDArray[np.bool_], measured: pd.DataFrame) -> Values:
+        """Log microseconds of some of the `measured` rows it was fitted to, by the others alone."""
+        roofline_us = self.features.roofline_us(measured)
+        target = np.log(measured["latency_us"].to_numpy(float) / roofline_us)
+        share, _ = self.process.given(~out, target).predict(self.features.of_rows(measured[out]))
+        return np.asarray(share + np.log(roofline_us[out]))
+
     def predict_us(self, rows: pd.DataFrame) -> Values:
         """Microseconds of each row."""
         return np.exp(self.process.predict(self.features.of_rows(rows))[0]) * self.features.roofline_us(rows)

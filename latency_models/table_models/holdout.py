@@ -24,6 +24,12 @@ def shape_folds(kind: TableKind, rows: pd.DataFrame, folds: int, seed: int) -> N
     return np.asarray(order[shape] % folds, dtype=np.int64)
 
 
+def row_folds(kind: TableKind, rows: pd.DataFrame, most: int) -> NDArray[np.int64]:
+    """The fold of each of a few rows: whole shapes, or, if all rows are of one, single rows; `most` folds at most."""
+    shape = _whole_shapes(kind, rows)
+    return (shape if shape.max() > 0 else np.arange(len(rows))) % most
+
+
 def split_by_expression(
     kind: TableKind, rows: pd.DataFrame, expression: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -34,7 +40,7 @@ def split_by_expression(
     Raises:
         InputError: the expression is none, or selects no row, or leaves no whole shape to learn from.
     """
-    held_out = _selected(kind, rows, expression)
+    held_out = selected(kind, rows, expression, "--holdout")
     if not held_out.any():
         raise InputError(f"--holdout: at least one row of the {kind.name} table; got none with {expression!r}")
     shape = _whole_shapes(kind, rows)
@@ -47,17 +53,20 @@ def split_by_expression(
     return learned, held_out
 
 
-def _selected(kind: TableKind, rows: pd.DataFrame, expression: str) -> NDArray[np.bool_]:
-    calls = rows[[*kind.call, "runtime"]]
+def selected(kind: TableKind, rows: pd.DataFrame, expression: str, option: str) -> NDArray[np.bool_]:
+    """The rows that a condition on their call, and `runtime` where they have it, is true of.
+
+    Raises:
+        InputError: the expression is no condition; the message starts with the `option` that it was given by.
+    """
+    calls = rows[[column for column in (*kind.call, "runtime") if column in rows]]
     try:
         answer = calls.eval(expression, engine="python", local_dict={}, global_dict={})
     except Exception as error:  # whatever pandas makes of a text that it cannot read
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"--holdout: a condition on {', '.join(kind.call)} and runtime; got {expression!r} ({reason})"
-        ) from error
+        reason, columns = " ".join(str(error).split()), ", ".join(map(str, calls))
+        raise InputError(f"{option}: a condition on {columns}; got {expression!r} ({reason})") from error
     if not isinstance(answer, pd.Series) or answer.dtype != bool:
-        raise InputError(f"--holdout: a condition, true or false for each row; got {expression!r}")
+        raise InputError(f"{option}: a condition, true or false for each row; got {expression!r}")
     return answer.to_numpy(bool)
 
 

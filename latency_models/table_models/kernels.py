@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import pandas as pd
 
 from ...errors import InputError
 from ..calls import KernelCall
 from ..families import FUSED
-from ..predicting.fit import KernelTime, Roofline
+from ..predicting.fit import KernelTime, Roofline, Source
 from ..predicting.table_shapes import TableShape, table_shape
-from .model import TableModel, usual_runtime
+from ..tables import TableKind
+from . import roofline
 
 # The 90th percentile of what repeating a campaign on the same device differs by: 35,700 matrix products of an H200.
 REPEATED = 0.043
@@ -20,18 +22,40 @@ REPEATED = 0.043
 NEAR_ROOFLINE, BLIND = 2.0, 4.0
 
 
+class CallTimes(Protocol):
+    """What is known of one kind of kernel: a `TableModel` or a `Transfer`."""
+
+    @property
+    def kind(self) -> TableKind: ...
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def roofline(self) -> roofline.Roofline: ...
+
+    def knows(self, columns: dict[str, int | str]) -> bool: ...
+
+    def usual_rows(self) -> pd.DataFrame: ...
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame: ...
+
+
 class TableKernels:
     """Times of any call: of a row of a table, by the model of its table, or by what it moves and computes.
+
+    A kind's model is taken from `models` when a call of that kind is asked for the first time.
 
     Raises:
         InputError: there is no model of matrix products, whose rates price what no table is about.
     """
 
-    def __init__(self, models: Mapping[str, TableModel]) -> None:
+    def __init__(self, models: Mapping[str, CallTimes]) -> None:
         if "gemm" not in models:
             raise InputError(f"tables: one of gemm is needed; got {', '.join(sorted(models)) or 'none'}")
         self._models = models
         self._times: dict[str, KernelTime] = {}
+        self._rows: dict[str, dict[tuple, float]] = {}
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -59,13 +83,10 @@ class TableKernels:
     def _knows(self, shape: TableShape) -> bool:
         """Whether there is a model of the kind, and it has seen the labels that it separates."""
         model = self._models.get(shape.kind)
-        return model is not None and all(
-            any(shape.columns[label] in part.own.words[label] for part in model.parts.values())
-            for label in model.kind.labels
-        )
+        return model is not None and model.knows(shape.columns)
 
-    def _by_table(self, model: TableModel, frame: pd.DataFrame) -> dict[str, KernelTime]:
-        predicted, measured = model.predict(frame), self._measured[model.kind.name]
+    def _by_table(self, model: CallTimes, frame: pd.DataFrame) -> dict[str, KernelTime]:
+        predicted, measured = model.predict(frame), self._measured(model)
         calls = zip(*(frame[column].tolist() for column in model.kind.call), strict=True)
         columns = (predicted[name].tolist() for name in ("time_us", "low_us", "high_us", "extrapolates"))
         found: dict[str, KernelTime] = {}
@@ -74,7 +95,7 @@ class TableKernels:
         ):
             known = measured.get(call)
             if known is None:
-                found[key] = KernelTime(time_us, low_us, high_us, False, "table", extrapolates)
+                found[key] = KernelTime(time_us, low_us, high_us, False, model.source, extrapolates)
             else:
                 found[key] = KernelTime(known, known * (1 - REPEATED), known * (1 + REPEATED), True)
         return found
@@ -85,22 +106,14 @@ class TableKernels:
 
     @cached_property
     def _roofline(self) -> Roofline:
-        """The best memory rate that matrix products reach, and the arithmetic of the widest type that was measured."""
-        rooflines = [part.own.roofline for part in self._models["gemm"].parts.values()]
-        return Roofline(
-            flops_per_us=min(one.flops_per_us for one in rooflines),
-            bytes_per_us=max(one.bytes_per_us for one in rooflines),
-            floor_us=min(one.floor_us for one in rooflines),
-        )
+        """That of matrix products."""
+        found = self._models["gemm"].roofline
+        return Roofline(found.flops_per_us, found.bytes_per_us, found.floor_us)
 
-    @cached_property
-    def _measured(self) -> dict[str, dict[tuple, float]]:
-        """The latency of every call that was measured in the runtime that its part was measured in most."""
-        found: dict[str, dict[tuple, float]] = {}
-        for kind, model in self._models.items():
-            columns = list(model.kind.call)
-            for part in model.parts.values():
-                usual = part.rows[part.rows["runtime"] == usual_runtime(part.rows)]
-                calls = zip(*(usual[column].tolist() for column in columns), strict=True)
-                found.setdefault(kind, {}).update(zip(calls, usual["latency_us"].tolist(), strict=True))
-        return found
+    def _measured(self, model: CallTimes) -> dict[tuple, float]:
+        """The latency of every call that was measured in the usual runtime."""
+        if model.kind.name not in self._rows:
+            usual = model.usual_rows()
+            calls = zip(*(usual[column].tolist() for column in model.kind.call), strict=True)
+            self._rows[model.kind.name] = dict(zip(calls, usual["latency_us"].tolist(), strict=True))
+        return self._rows[model.kind.name]

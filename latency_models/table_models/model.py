@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ from .families import FAMILIES
 from .holdout import shape_folds
 from .limits import Limits
 from .regression import Regression
+from .roofline import Roofline
 from .smooth import SmoothRegression
+from .windows import has_windows, predict_windows
 
 # Folds within what a model learns from; their held-out errors are what its intervals are made of.
 INNER_FOLDS = 4
@@ -35,6 +39,8 @@ class TableModel:
     limits: Limits
     parts: Mapping[Part, Regression | SmoothRegression]
 
+    source: Literal["table"] = "table"
+
     @classmethod
     def fit(cls, kind: TableKind, frame: pd.DataFrame, limits: Limits, seed: int) -> TableModel:
         """Learn from a canonical frame. The same frame and seed give the same model.
@@ -51,12 +57,32 @@ class TableModel:
             parts[part] = regression.fit(kind, family, limits, rows, fold, seed)
         return cls(kind, limits, parts)
 
+    def knows(self, columns: Mapping[str, int | str]) -> bool:
+        """Whether a call with these shape and label columns has labels that were measured."""
+        return all(
+            any(columns[label] in part.own.words[label] for part in self.parts.values()) for label in self.kind.labels
+        )
+
+    def usual_rows(self) -> pd.DataFrame:
+        """What was measured of each part in the runtime that most of it was measured in."""
+        return pd.concat([usual_rows(part.rows) for part in self.parts.values()])
+
+    @property
+    def roofline(self) -> Roofline:
+        """The best memory rate of any part, and the arithmetic of the slowest, which is the widest type."""
+        found = [part.own.roofline for part in self.parts.values()]
+        return Roofline(
+            flops_per_us=min(one.flops_per_us for one in found),
+            bytes_per_us=max(one.bytes_per_us for one in found),
+            floor_us=min(one.floor_us for one in found),
+        )
+
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """`time_us`, the 90 % interval from `low_us` to `high_us`, and `extrapolates`, by the index of `frame`.
 
         `frame` has the kind's shape and labels. Without `runtime`, what each part was measured with most is meant. A
         row with a size outside of those measured is predicted at the share of the roofline that sizes near the edge
-        reach, with a wider interval.
+        reach, with a wider interval; one with a window that was not measured, between those that were.
 
         Raises:
             InputError: a label that has models of its own has a value that none was fitted for.
@@ -73,6 +99,18 @@ class TableModel:
         regression = self.parts[part]
         if "runtime" not in rows:
             rows = rows.assign(runtime=usual_runtime(regression.rows))
+        if not has_windows(self.kind):
+            return self._predict_rows(regression, rows)
+        return predict_windows(
+            self.kind,
+            regression.rows["window"].unique(),
+            rows,
+            partial(self._predict_rows, regression),
+            regression.own.roofline_us,
+            EXTRAPOLATION,
+        )
+
+    def _predict_rows(self, regression: Regression | SmoothRegression, rows: pd.DataFrame) -> pd.DataFrame:
         edge = _clipped(rows, regression.rows, self.kind)
         extrapolates = _outside(rows, edge, regression, self.kind)
         at_edge = _held(regression, edge, rows)
@@ -100,6 +138,11 @@ def _held(regression: Regression | SmoothRegression, at: pd.DataFrame, rows: pd.
 def usual_runtime(rows: pd.DataFrame) -> str:
     """What rows were measured with most."""
     return str(rows["runtime"].mode()[0])
+
+
+def usual_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that were measured with what most of them were; none of none."""
+    return rows[rows["runtime"] == usual_runtime(rows)] if len(rows) else rows
 
 
 def _clipped(rows: pd.DataFrame, measured: pd.DataFrame, kind: TableKind) -> pd.DataFrame:

@@ -6,7 +6,7 @@ nearest measured rows. The errors that intervals come from are those on whole sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,10 +37,14 @@ NORMAL_90 = 1.645
 MOST_AVERAGED_AWAY = 0.7
 
 
+UNCHECKED = Intervals(decades=np.array([0]), low=np.array([-1.0]), high=np.array([1.0]))
+
+
 @dataclass(frozen=True, eq=False)
 class Regression:
     """What was learned. `rows` are the measured rows, `target` their log(time / roofline), `missed` how far the trees
-    on sizes, grown without them, are below it."""
+    on sizes, grown without them, are below it. `intervals` are of one fold's trees, `checks` of all folds' together, in
+    units of what the former say of them."""
 
     own: OwnFeatures
     rows: pd.DataFrame
@@ -51,12 +55,24 @@ class Regression:
     correction: Forest
     spread: Forest
     intervals: Intervals
+    checks: Intervals = UNCHECKED
 
     @classmethod
     def fit(
         cls, kind: TableKind, family: Family, limits: Limits, rows: pd.DataFrame, fold: NDArray[np.int64], seed: int
     ) -> Regression:
-        """Learn from `rows` in canonical form; `fold` has whole shapes, counted from 0."""
+        """Learn from `rows` in canonical form; `fold` has whole shapes, counted from 0.
+
+        How far intervals reach is checked on the first fold, by a regression of the others.
+        """
+        out = fold == 0
+        trial = cls._grown(kind, family, limits, rows[~out].reset_index(drop=True), fold[~out] - 1, seed)
+        return replace(cls._grown(kind, family, limits, rows, fold, seed), checks=trial._check(rows[out]))
+
+    @classmethod
+    def _grown(
+        cls, kind: TableKind, family: Family, limits: Limits, rows: pd.DataFrame, fold: NDArray[np.int64], seed: int
+    ) -> Regression:
         own = OwnFeatures.of(kind, family, limits, rows)
         roofline_us = own.roofline_us(rows)
         target = np.log(rows["latency_us"].to_numpy(float) / roofline_us)
@@ -85,11 +101,15 @@ class Regression:
         expected = np.maximum(self.spread.predict_each(wide).mean(axis=0), LEAST_SPREAD)
         below, above = self.intervals.reach(time_us, expected)
         disagreement = each.var(axis=0)
-        return Estimate(
-            time_us,
-            time_us * np.exp(-_averaged(below, disagreement)),
-            time_us * np.exp(_averaged(above, disagreement)),
-        )
+        below, above = self.checks.reach(time_us, _averaged(below, disagreement), _averaged(above, disagreement))
+        return Estimate(time_us, time_us * np.exp(-below), time_us * np.exp(above))
+
+    def _check(self, measured: pd.DataFrame) -> Intervals:
+        """How far latencies of shapes not seen lie off, in units of how far their intervals reach."""
+        found = self.estimate(measured)
+        error = np.log(measured["latency_us"].to_numpy(float) / found.time_us)
+        reach = np.log(np.where(error < 0, found.time_us / found.low_us, found.high_us / found.time_us))
+        return Intervals.corrections(found.time_us, error / np.maximum(reach, LEAST_SPREAD))
 
 
 def _wide(sizes: NDArray[np.float32], base: Values, found: Values) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ from .roofline import Roofline
 from .smooth import SmoothRegression
 from .trees import Forest
 
-FORMAT = "frontier table model 1"
+FORMAT = "frontier table model 2"
 FORESTS = ("base", "correction", "spread")
 
 Array = NDArray[Any]
@@ -84,6 +84,7 @@ def _arrays(regression: Regression | SmoothRegression) -> dict[str, Array]:
     if isinstance(regression, SmoothRegression):
         return found | {f"process/{name}": np.asarray(values) for name, values in vars(regression.process).items()}
     found["missed"] = regression.missed
+    found |= {f"checks/{name}": values for name, values in vars(regression.checks).items()}
     for name in FORESTS:
         trees = getattr(regression, name).save()
         found |= {f"{name}/{fold}": np.frombuffer(raw, dtype=np.uint8) for fold, raw in enumerate(trees)}
@@ -114,6 +115,7 @@ def _trees(
         missed=arrays["missed"],
         neighbours=tuple(Neighbours(axis, rows) for axis in own.family.axes),
         intervals=intervals,
+        checks=Intervals(**_under("checks/", arrays)),
         **{name: Forest.load([raw[str(fold)].tobytes() for fold in range(len(raw))]) for name, raw in forests.items()},
     )
 

@@ -26,6 +26,7 @@ from .recorder import Recorder
 from .section import Section
 from .sections import Setting, members, options
 from .training_trace import training_section
+from .windows import windowed
 
 HERE = Runtime()
 
@@ -35,7 +36,7 @@ class Tracer:
 
     `device` is where the model would run; kernels are chosen as that device's dispatch chooses them. Parameters,
     buffers, states and the residual stream are cast to `dtype` as `model.to(dtype)` would cast them. With `compiled`
-    the calls are those that a compiler makes of the traced ones (see `fusion`).
+    the calls are those that a compiler makes of the traced ones (see `fusion` and `windows`).
 
     Raises:
         InputError: a device that is not there, for its dispatch cannot be asked.
@@ -74,8 +75,10 @@ class Tracer:
         if key not in self._sections:
             workload.check(self.shape)
             for found, section in self._trace(setting, block, workload).items():
-                calls = fused(section.calls) if self.compiled else section.calls
-                self._sections.setdefault(found, replace(section, calls=calls))
+                if self.compiled:
+                    calls = fused(windowed(section.calls, found[0].spec, workload))
+                    section = replace(section, calls=calls)
+                self._sections.setdefault(found, section)
         return self._sections[key]
 
     def _trace(

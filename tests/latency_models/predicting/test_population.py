@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import astuple, replace
 from random import Random
 
@@ -20,9 +21,10 @@ from frontier.latency_models import (
     Section,
     Workload,
     fit_predictor,
+    space_calls,
 )
 from frontier.latency_models.predicting.fit import KernelModel
-from frontier.latency_models.predicting.predict import CHUNK
+from frontier.latency_models.predicting.predict import CHUNK, QUANTITIES
 from frontier.latency_models.predicting.prediction import Prediction, Predictions
 from frontier.latency_models.tracing.sections import Setting, members
 from frontier.search_space import Block, SearchSpace, preset_names
@@ -136,6 +138,33 @@ def test_workloads_are_priced_apart(profile: DeviceProfile, space: SearchSpace, 
     only = fit_predictor(replace(profile, composition={"decode": profile.composition["decode"]}), shape)
     with pytest.raises(InputError, match="phase"):
         only.predict_population(population, Workload("prefill", 2, 21))
+
+
+def test_one_predictor_prices_every_workload_of_a_search(
+    profile: DeviceProfile, space: SearchSpace, shape: ModelShape
+) -> None:
+    predictor, everything = fit_predictor(profile, shape), Population.of(space, list(space.enumerate()))
+    for workload in (Workload("prefill", 2, 21), Workload("decode", 2, 21), Workload("prefill", 1, 13)):
+        found = predictor.predict_population(everything, workload)
+        assert_same(found, list(fit_predictor(profile, shape).predict_population(everything, workload)))
+        for quantity in QUANTITIES:
+            least = predictor.least(space, workload, quantity)
+            assert least == pytest.approx(getattr(found, quantity).min(), rel=1e-9)
+
+
+def test_what_lies_outside_of_what_was_measured_is_said(
+    profile: DeviceProfile, space: SearchSpace, shape: ModelShape, lawful: Callable[[KernelCall], Measurement]
+) -> None:
+    measured = Workload("prefill", 1, 3)
+    calls = space_calls(space, shape, [measured])
+    predictor = fit_predictor(replace(profile, measurements=tuple(lawful(call) for call in calls)), shape)
+    everything = Population.of(space, list(space.enumerate()))
+    inside, outside = (predictor.predict_population(everything, one) for one in (measured, Workload("prefill", 2, 30)))
+    assert not inside.extrapolates.any()
+    assert (inside.measured_share == 1).all()
+    assert outside.extrapolates.all()
+    assert (outside.measured_share < 1).all()
+    assert predictor.predict(everything.architecture(0), measured).extrapolates is False
 
 
 def test_a_hundred_thousand_a_second(composition: dict) -> None:

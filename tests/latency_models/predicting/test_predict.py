@@ -11,12 +11,15 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 
 from frontier.errors import InputError
 from frontier.latency_models import (
     DeviceProfile,
     KernelCall,
     Measurement,
+    Predictor,
+    Tracer,
     Workload,
     calibrate,
     describe_device,
@@ -119,6 +122,16 @@ def test_least_is_exact(
     predictor = fit_predictor(profile, shape)
     every = predictor.predict_many(list(space.enumerate()), workload)
     assert predictor.least(space, workload, quantity) == pytest.approx(min(getattr(one, quantity) for one in every))
+
+
+def test_least_memory_is_in_the_type_that_is_predicted(
+    profile: DeviceProfile, space: SearchSpace, shape: ModelShape
+) -> None:
+    workload, plain = Workload("prefill", 2, 21), fit_predictor(profile, shape)
+    half = Predictor(KernelModel(profile.measurements), plain.composition, shape, Tracer(shape, dtype=torch.bfloat16))
+    least = half.least(space, workload, "peak_memory_bytes")
+    assert least == min(one.peak_memory_bytes for one in half.predict_many(list(space.enumerate()), workload))
+    assert least < 0.7 * plain.least(space, workload, "peak_memory_bytes")
 
 
 def test_many_are_fast_and_equal_to_one(profile: DeviceProfile, space: SearchSpace, shape: ModelShape) -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from frontier.errors import InputError
-from frontier.latency_models import Composition, DeviceProfile, Workload, fit_predictor
+from frontier.latency_models import Composition, DeviceProfile, Tracer, Workload, fit_predictor
+from frontier.latency_models.measuring.host_cost import VIEW
+from frontier.latency_models.predicting.eager import EagerComposition
 from frontier.latency_models.predicting.fit import KernelModel
 from frontier.latency_models.predicting.report import Pricing, report
 from frontier.search_space import Architecture, SearchSpace
@@ -30,7 +32,7 @@ def test_one_device_is_the_plain_prediction(
     )
     for name in ("latency_ms", "low_ms", "high_ms", "measured_share"):
         assert getattr(found, name) == pytest.approx(getattr(plain, name), rel=1e-9)
-    for name in ("param_count", "peak_memory_bytes", "state_bytes"):
+    for name in ("param_count", "peak_memory_bytes", "state_bytes", "extrapolates"):
         assert getattr(found, name) == getattr(plain, name)
     assert (found.devices, found.exposed_share) == (1, 0.0)
 
@@ -70,6 +72,24 @@ def test_compiled_is_quicker(pricing: Pricing, space: SearchSpace, shape: ModelS
     )
     assert compiled.latency_ms < eager.latency_ms
     assert compiled.param_count == eager.param_count
+
+
+def test_eager_is_as_slow_as_its_host(
+    pricing: Pricing, space: SearchSpace, shape: ModelShape, workload: Workload
+) -> None:
+    costs = {"matmul": 7.0, VIEW: 1.0}
+    slow, quick = (EagerComposition(factor, 17.0, 0.01, 0.05, costs) for factor in (50.0, 0.0))
+    graph, host_bound, device_bound = (
+        report(space.largest(), shape, workload, replace(pricing, eager=eager)) for eager in (None, slow, quick)
+    )
+    calls = Tracer(shape).calls(space.largest(), workload)
+    dispatches = sum(7.0 + one.launches - 1 for one in calls)
+    kernels_us = 1e3 * sum(part.latency_ms for part in graph.parts)
+    last_us = pricing.kernels.time(calls[-1].call).time_us
+    assert host_bound.latency_ms == pytest.approx((50.0 * dispatches + last_us + 17.0) / 1e3)
+    assert device_bound.latency_ms == pytest.approx((kernels_us + 17.0) / 1e3)
+    assert device_bound.high_ms / device_bound.latency_ms >= 1.05
+    assert host_bound.param_count == graph.param_count
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")

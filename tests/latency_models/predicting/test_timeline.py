@@ -9,7 +9,7 @@ import pytest
 
 from frontier.latency_models import KernelCall, LayerCall, Measurement
 from frontier.latency_models.measuring.host_cost import VIEW
-from frontier.latency_models.predicting.eager import Dispatched, fit_eager
+from frontier.latency_models.predicting.eager import Dispatched, calibrate_eager, fit_eager
 from frontier.latency_models.predicting.fit import KernelModel
 from frontier.latency_models.predicting.timeline import Timeline
 
@@ -102,6 +102,21 @@ def test_operators_cost_the_host_their_views_and_the_device_their_kernels() -> N
     assert (model.host_us.tolist(), model.kernel_us.tolist()) == ([5.0, 7.0], [7.0, 7.0])
     assert float(model.timeline(1.0).total_us) == 5 + 7 + 7
     assert float(model.timeline(2.0).total_us) == 10 + 14 + 7
+
+
+def test_whole_models_tell_how_far_off_the_fit_is(rng: Random) -> None:
+    calls = [KernelCall(f"aten.op{number}.default", "pointwise", "{}", 1, 1) for number in range(9)]
+    kernels = KernelModel([Measurement(call, rng.uniform(1, 60), 0.1, 12) for call in calls])
+    costs = {"pointwise": 5.0, VIEW: 1.0}
+    traces = [
+        [LayerCall("head", rng.choice(calls), rng.randrange(1, 4)) for _ in range(count)] for count in range(9, 60, 5)
+    ]
+    exact = [float(Dispatched.of(trace, kernels, costs).timeline(2.5).total_us) + 17.0 for trace in traces]
+    found = calibrate_eager(traces, exact, kernels, costs)
+    assert found.interval < 0.05
+    assert found.costs == costs
+    noisy = [latency_us * rng.uniform(0.8, 1.25) for latency_us in exact]
+    assert calibrate_eager(traces, noisy, kernels, costs).interval > found.interval
 
 
 def test_the_fit_finds_what_models_were_made_with(rng: Random) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from frontier.latency_models.table_models import regression
+from frontier.latency_models.table_models import Limits, TableModel, regression
+from frontier.latency_models.tables import KINDS
 
 NOISE = 0.03
 FEWER_ROUNDS = 4
@@ -50,6 +52,19 @@ def gemm() -> pd.DataFrame:
     return gemm_table()
 
 
+def attention_table(kind: str, windows: tuple[int, ...]) -> pd.DataFrame:
+    """Attention that takes 3 us, and computes 200 and moves 2 million a microsecond; windows cost what they let see."""
+    length = "seq_len" if kind == "prefill_attention" else "context"
+    rows = pd.MultiIndex.from_product(
+        [(1, 4), (16, 128, 600, 2048, 8192), (2, 4, 8, 16), (1, 2), (64,), windows],
+        names=["batch", length, "num_heads", "num_kv_heads", "head_dim", "window"],
+    ).to_frame(index=False)
+    rows = rows.assign(dtype="bfloat16", kv_dtype="bfloat16", runtime="made 1.0 law")
+    random = np.random.default_rng(0)
+    law = 3.0 + KINDS[kind].flops(rows) / 200e6 + KINDS[kind].bytes(rows) / 2e6
+    return rows.assign(latency_us=law * np.exp(NOISE * random.standard_normal(len(rows))))
+
+
 def collective_table() -> pd.DataFrame:
     rows = pd.MultiIndex.from_product(
         [(2, 4, 8), [2**power + 1 for power in range(9, 28)], ("all_reduce",), ("float16",)],
@@ -65,3 +80,9 @@ def collective_table() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def collective() -> pd.DataFrame:
     return collective_table()
+
+
+@pytest.fixture(scope="session")
+def attention() -> Callable[[str, tuple[int, ...]], TableModel]:
+    """A model of a kind of attention by its table with these windows."""
+    return cache(lambda kind, windows: TableModel.fit(KINDS[kind], attention_table(kind, windows), Limits(), seed=0))

@@ -61,7 +61,7 @@ def test_bytes_give_the_same_model(name: str, request: pytest.FixtureRequest) ->
 
 @pytest.mark.parametrize("saved", [b"", b"no model", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "empty zip"])
 def test_other_bytes_are_refused(saved: bytes) -> None:
-    with pytest.raises(InputError, match="frontier table model 1"):
+    with pytest.raises(InputError, match="frontier table model 2"):
         from_bytes(saved)
 
 

@@ -69,6 +69,21 @@ def test_intervals_cover_fresh_errors_in_each_decade() -> None:
         assert 0.88 < covered[np.floor(np.log10(predicted[fresh])) == decade].mean() < 0.97
 
 
+def test_intervals_are_corrected_by_what_they_missed() -> None:
+    """Errors reach half as far as was said below, and further above in the decade that has many rows."""
+    random = np.random.default_rng(0)
+    predicted = np.concatenate([np.full(20000, 3.0), np.full(50, 30.0), np.full(8000, 300.0)])
+    error = random.uniform(-1, 1, len(predicted))
+    scores = np.where(error < 0, 0.75 * error, np.where(predicted > 100, 1.4, 1.0) * error) / 0.9
+    checks = Intervals.corrections(predicted, scores)
+    below, above = checks.reach(np.array([3.0, 30.0, 300.0]), np.array([1.0, 1.0, 2.0]), np.ones(3))
+    np.testing.assert_allclose(below, [0.75, 0.75, 1.5], rtol=0.03)
+    np.testing.assert_allclose(above, [1.0, above[1], 1.4], rtol=0.06)
+    assert 1.0 < above[1] < 1.3
+    widest = Intervals.corrections(predicted, 100 * scores)
+    assert widest.high.max() == widest.high.min() == pytest.approx(1.5)
+
+
 def test_a_process_has_the_gradient_it_says() -> None:
     random = np.random.default_rng(0)
     points, values = random.normal(size=(31, 3)), random.normal(size=31)
