@@ -1,19 +1,23 @@
 """Fine-tuning of front members on Ray Tune, from inherited weights, with early stopping.
 
 Finalists differ in size, so their losses do not compete; ASHA compares how much each has gained over its inherited
-loss and spends the steps where they still buy something.
+loss and spends the steps where they still buy something. One that fails is begun again, from its inherited weights,
+and is handed over with its reason when it keeps failing.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import torch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -34,7 +38,11 @@ BATCH_SEED_OFFSET = 2**40
 
 @dataclass(frozen=True)
 class FinalistPlan:
-    """How finalists are fine-tuned; each uses `threads` threads, `workers` of them at once."""
+    """How finalists are fine-tuned; each uses `threads` threads, `workers` of them at once.
+
+    `distill_weight` is the share of the largest subnet's predictions, with the supernet's weights, in what they learn
+    from; one that fails is begun again up to `retries` times.
+    """
 
     task: TaskConfig
     space: dict[str, Any]
@@ -44,17 +52,23 @@ class FinalistPlan:
     threads: int
     seed: int
     run_dir: str
+    distill_weight: float = 0.0
+    retries: int = 2
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A fine-tuned front member: its best validation loss in nats per example, and the file with those weights."""
+    """A fine-tuned front member: its best validation loss in nats per example, and the file with those weights.
+
+    Both are None when it failed, for `reason`.
+    """
 
     digest: str
-    val_loss: float
+    val_loss: float | None
     steps: int
     seconds: float
-    weights_path: str
+    weights_path: str | None
+    reason: str | None = None
 
 
 def fine_tune(
@@ -63,27 +77,15 @@ def fine_tune(
     architectures: Sequence[Architecture],
     on_finalist: Callable[[Finalist], None],
 ) -> None:
-    """Fine-tune each architecture from its inherited weights and hand over each as it ends.
-
-    Raises:
-        RuntimeError: a finalist failed; the message has the first failure.
-    """
+    """Fine-tune each architecture from its inherited weights and hand over each as it ends or has failed."""
     shared = {name: tensor.detach().numpy() for name, tensor in supernet.shared.items()}
     mailbox = Mailbox.remote()  # type: ignore[attr-defined]
-    latest: dict[str, Finalist] = {}
-    told: set[str] = set()
-
-    def on_message(message: dict[str, Any]) -> None:
-        if message["kind"] == "report":
-            latest[message["finalist"]["digest"]] = Finalist(**message["finalist"])
-        elif message["digest"] in latest and message["digest"] not in told:
-            told.add(message["digest"])
-            on_finalist(latest[message["digest"]])
-
+    outcomes = _Outcomes(on_finalist)
     with tempfile.TemporaryDirectory(prefix="frontier-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(_fine_tune_one, plan=plan, shared=shared, mailbox=mailbox), {"cpu": plan.threads}
+                tune.with_parameters(_fine_tune_one, plan=plan, kind=type(supernet), shared=shared, mailbox=mailbox),
+                {"cpu": plan.threads},
             ),
             param_space={"architecture": tune.grid_search([item.canonical for item in architectures])},
             tune_config=tune.TuneConfig(
@@ -95,41 +97,94 @@ def fine_tune(
                 max_concurrent_trials=plan.workers,
             ),
             run_config=tune.RunConfig(
-                name="finalists", storage_path=scratch, verbose=0, callbacks=[_TellWhenComplete(mailbox)]
+                name="finalists",
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[_TellHowItEnded(mailbox)],
+                failure_config=tune.FailureConfig(max_failures=plan.retries),
             ),
         )
-        results = run_while_reading(tuner.fit, mailbox, on_message)
-    if results.errors:
-        raise RuntimeError(f"a finalist failed: {results.errors[0]}")
-    for digest in latest.keys() - told:
-        on_finalist(latest[digest])
+        run_while_reading(tuner.fit, mailbox, outcomes.take)
+    for architecture in architectures:
+        outcomes.end(architecture.digest)
 
 
-class _TellWhenComplete(tune.Callback):
-    """Passes on that a trial ended, by itself or because ASHA stopped it."""
+class _Outcomes:
+    """What is known of each finalist; hands over each once."""
+
+    def __init__(self, on_finalist: Callable[[Finalist], None]) -> None:
+        self._on_finalist = on_finalist
+        self._latest: dict[str, Finalist] = {}
+        self._errors: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    def take(self, message: dict[str, Any]) -> None:
+        digest = message["digest"]
+        if message["kind"] == "report":
+            self._latest[digest] = message["finalist"]
+        elif message["kind"] == "error":
+            self._errors[digest] = message["reason"]
+        else:
+            self.end(digest, failed=message["kind"] == "failed")
+
+    def end(self, digest: str, failed: bool = False) -> None:
+        if digest in self._told:
+            return
+        self._told.add(digest)
+        finalist = self._latest.get(digest)
+        if finalist is None or failed:
+            reason = self._errors.get(digest, "its worker died")
+            finalist = Finalist(digest, None, 0, 0.0, None, reason)
+        self._on_finalist(finalist)
+
+
+class _TellHowItEnded(tune.Callback):
+    """Passes on that a trial ended, by itself, because ASHA stopped it, or because it failed too often."""
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell("complete", trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell("failed", trial)
+
+    def _tell(self, kind: str, trial: Any) -> None:
         digest = Architecture.from_json(trial.config["architecture"]).digest
-        self._mailbox.put.remote({"kind": "complete", "digest": digest})
+        self._mailbox.put.remote({"kind": kind, "digest": digest})
 
 
-def _fine_tune_one(config: dict[str, Any], plan: FinalistPlan, shared: dict[str, np.ndarray], mailbox: Any) -> None:
-    torch.set_num_threads(plan.threads)
-    task = open_task(plan.task)
+def _fine_tune_one(
+    config: dict[str, Any], plan: FinalistPlan, kind: type[Supernet], shared: dict[str, np.ndarray], mailbox: Any
+) -> None:
+    """One trial; why it failed is told before Ray Tune learns that it did."""
     architecture = Architecture.from_json(config["architecture"])
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in shared.items()}
-    model = Supernet(SearchSpace.parse(plan.space), task.shape, shared=tensors).extract(architecture)
+    try:
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in shared.items()}
+        task = open_task(plan.task)
+        _train(architecture, kind(SearchSpace.parse(plan.space), task.shape, shared=tensors), task, plan, mailbox)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ray.get(mailbox.put.remote({"kind": "error", "digest": architecture.digest, "reason": reason}))
+        raise
+
+
+def _train(architecture: Architecture, supernet: Supernet, task: Task, plan: FinalistPlan, mailbox: Any) -> None:
+    torch.set_num_threads(plan.threads)
+    model = supernet.extract(architecture)
     inherited = best = _validate(model, task)
+    if not math.isfinite(inherited):
+        raise ValueError(f"its inherited validation loss is {inherited}")
     path = Path(plan.run_dir) / "finalists" / f"{architecture.digest}.safetensors"
     report_every = -(-plan.options.steps // REPORTS)
     started = time.monotonic()
     save_tensors(model.state_dict(), path)
     first = BATCH_SEED_OFFSET + plan.seed
     batches = (task.train_batch(plan.batch_size, first + step) for step in range(plan.options.steps))
-    for step, _ in enumerate(updates(model, plan.options, batches), start=1):
+    teacher = partial(supernet, supernet.space.largest())
+    losses = updates(model, plan.options, batches, teacher, plan.distill_weight)
+    for step, _ in enumerate(losses, start=1):
         if step % report_every and step < plan.options.steps:
             continue
         loss = _validate(model, task)
@@ -138,7 +193,7 @@ def _fine_tune_one(config: dict[str, Any], plan: FinalistPlan, shared: dict[str,
             save_tensors(model.state_dict(), path)
         seconds = time.monotonic() - started
         finalist = Finalist(architecture.digest, best, step, seconds, str(path))
-        mailbox.put.remote({"kind": "report", "finalist": finalist.__dict__})
+        mailbox.put.remote({"kind": "report", "digest": finalist.digest, "finalist": finalist})
         tune.report({"gain_nats": inherited - best, "val_loss": best})
 
 

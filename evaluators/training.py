@@ -1,8 +1,9 @@
 """Supernet training on Ray Train: data-parallel workers, checkpoints, resume.
 
-Every worker visits the same subnets on its own batch and gradients are averaged, so one update on n workers is an
-update on an n times larger batch. What a step draws depends on the seed and its number alone; so a run that was killed
-and resumed takes the same steps as one that was not.
+Every worker visits random subnets of its own on its own batch and gradients are averaged, so one update on n workers
+trains n times as many subnets on n times as many examples. What a worker draws for a step depends on the seed, the step
+and its rank alone; so a run that was killed and resumed takes the same steps as one that was not, as long as it has as
+many workers.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.train
 import torch
 from ray.train.torch import TorchTrainer
@@ -24,8 +27,11 @@ from ..supernet import Shape, Supernet
 from ..supernet.checkpoint import load_tensors, save_tensors
 from ..supernet.expert_load import ExpertLoad, expert_load
 from ..supernet.optimizer import TrainerOptions
-from ..supernet.trainer import Batch, SupernetTrainer, cross_entropy, keep
+from ..supernet.trainer import Batch, SupernetTrainer, cross_entropy
 from ..supernet.training_rules import MOST_BATCHES, RULES
+from ..supernet.workers import ALONE, Workers
+from .initial_weights import read_initial_weights, shared_weights
+from .on_device import GpuSupernet, Precision, computing_in, device_of, usual_precision
 from .progress import Mailbox, run_while_reading
 from .tasks import TaskConfig, open_task
 
@@ -36,7 +42,16 @@ WORKER_FAILURES = 3
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything a training worker needs to know; plain data, so that it travels."""
+    """Everything a training worker needs to know; plain data, so that it travels.
+
+    Attributes:
+        workers: how many, or the fewest and the most: then training takes what the cluster has and goes on with more
+            or fewer as that changes, from its last checkpoint.
+        use_gpu: one GPU per worker.
+        precision: what forward and backward passes compute with; None is bfloat16 on GPUs and float32 elsewhere.
+        initial_weights: a file that `train_supernet` left for the same space and shape, whose weights this training
+            begins with.
+    """
 
     task: TaskConfig
     space: dict[str, Any]
@@ -44,13 +59,15 @@ class TrainingPlan:
     batch_size: int
     rule: str
     random_subnets: int
-    workers: int
+    workers: int | tuple[int, int]
     threads: int
     use_gpu: bool
     seed: int
     run_dir: str
     report_every: int
     checkpoint_every: int
+    precision: Precision | None = None
+    initial_weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,15 +91,20 @@ def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], Non
         The safetensors file with the shared weights and the optimiser's state.
 
     Raises:
+        InputError: the initial weights are of another space or shape.
         ray.train.TrainingFailedError: workers failed more often than they are restarted.
     """
     final = Path(plan.run_dir) / WEIGHTS_FILE
     if final.is_file():
         return final
+    initial = None
+    if plan.initial_weights is not None:
+        space = SearchSpace.parse(plan.space)
+        initial = read_initial_weights(Path(plan.initial_weights), space, plan.task.shape)
     mailbox = Mailbox.remote()  # type: ignore[attr-defined]
     trainer = TorchTrainer(
         _train_on_worker,
-        train_loop_config={"plan": plan, "mailbox": mailbox},
+        train_loop_config={"plan": plan, "mailbox": mailbox, "initial": ray.put(initial)},
         scaling_config=ray.train.ScalingConfig(
             num_workers=plan.workers, use_gpu=plan.use_gpu, resources_per_worker={"CPU": plan.threads}
         ),
@@ -101,16 +123,15 @@ def train_supernet(plan: TrainingPlan, on_report: Callable[[TrainingReport], Non
 def _train_on_worker(config: dict[str, Any]) -> None:
     plan: TrainingPlan = config["plan"]
     context = ray.train.get_context()
-    rank, workers = context.get_world_rank(), context.get_world_size()
+    rank, count = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(plan.threads)
     task = open_task(plan.task)
     space = SearchSpace.parse(plan.space)
-    trainer = SupernetTrainer(Supernet(space, task.shape, plan.seed), plan.options)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
-            trainer.load_state(load_tensors(Path(folder) / WEIGHTS_FILE))
-    reduce = _average if workers > 1 else keep
+    device, precision = device_of(plan.use_gpu), plan.precision or usual_precision(plan.use_gpu)
+    kind = GpuSupernet if plan.use_gpu else Supernet
+    trainer = SupernetTrainer(kind(space, task.shape, plan.seed), plan.options)
+    _take_up(trainer, ray.get(config["initial"]), device)
+    workers = Workers(rank, count, partial(_average, device=device)) if count > 1 else ALONE
     started = time.monotonic()
     if trainer.step_index == plan.options.steps:
         _save(trainer, rank)
@@ -118,14 +139,38 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         step = trainer.step_index
 
         def batch_of(number: int, step: int = step) -> Batch:
-            return task.train_batch(plan.batch_size, batch_seed(plan.seed, plan.options.steps, step, rank, number))
+            seed = batch_seed(plan.seed, plan.options.steps, step, rank, number)
+            return _moved(task.train_batch(plan.batch_size, seed), device)
 
-        trainer.follow(RULES[plan.rule], plan.seed, plan.random_subnets, batch_of, reduce)
+        with computing_in(precision, device):
+            trainer.follow(RULES[plan.rule], plan.seed, plan.random_subnets, batch_of, workers)
         last = trainer.step_index == plan.options.steps
         if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
-            config["mailbox"].put.remote(_report(trainer, task.validation_batch(), time.monotonic() - started))
+            validation = _moved(task.validation_batch(), device)
+            config["mailbox"].put.remote(_report(trainer, validation, time.monotonic() - started))
         if last or trainer.step_index % plan.checkpoint_every == 0:
             _save(trainer, rank)
+
+
+def _take_up(trainer: SupernetTrainer, initial: dict[str, Tensor] | None, device: str) -> None:
+    """Go on from the last checkpoint, or begin with the initial weights where there are any."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        with torch.no_grad():
+            for name, tensor in (initial or {}).items():
+                trainer.supernet.shared[name].copy_(tensor)
+        return
+    with checkpoint.as_directory() as folder:
+        tensors = load_tensors(Path(folder) / WEIGHTS_FILE)
+    # AdamW counts its steps on the CPU wherever the weights are.
+    trainer.load_state(
+        {name: tensor if name.startswith("optimizer.step.") else tensor.to(device) for name, tensor in tensors.items()}
+    )
+
+
+def _moved(batch: Batch, device: str) -> Batch:
+    inputs, targets = batch
+    return inputs.to(device), targets.to(device)
 
 
 def batch_seed(seed: int, steps: int, step: int, rank: int = 0, number: int = 0) -> int:
@@ -161,9 +206,9 @@ def _save(trainer: SupernetTrainer, rank: int) -> None:
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _average(tensors: list[Tensor]) -> None:
-    """Average tensors over the workers in one message."""
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
+def _average(tensors: list[Tensor], device: str) -> None:
+    """Average tensors over the workers in one message, which lies on their devices meanwhile."""
+    flat = torch.cat([tensor.flatten() for tensor in tensors]).to(device)
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
     offset = 0
@@ -174,8 +219,4 @@ def _average(tensors: list[Tensor]) -> None:
 
 def load_supernet(path: Path, space: SearchSpace, shape: Shape) -> Supernet:
     """The supernet whose weights `train_supernet` left at `path`."""
-    tensors = load_tensors(path)
-    prefix = "shared."
-    return Supernet(
-        space, shape, shared={name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-    )
+    return Supernet(space, shape, shared=shared_weights(load_tensors(path)))

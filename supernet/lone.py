@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .optimizer import TrainerOptions, adamw, update
 from .routing import balance_loss, watch_routers
-from .trainer import Batch, cross_entropy
+from .trainer import Batch, cross_entropy, soft_cross_entropy
+
+Teacher = Callable[[Tensor], Tensor]
 
 
 def train_alone(model: nn.Module, options: TrainerOptions, batches: Iterable[Batch]) -> list[float]:
@@ -17,17 +19,33 @@ def train_alone(model: nn.Module, options: TrainerOptions, batches: Iterable[Bat
     return list(updates(model, options, batches))
 
 
-def updates(model: nn.Module, options: TrainerOptions, batches: Iterable[Batch]) -> Iterator[float]:
-    """Yields after every update, with the loss before it; whoever iterates may look at the model in between."""
+def updates(
+    model: nn.Module,
+    options: TrainerOptions,
+    batches: Iterable[Batch],
+    teacher: Teacher | None = None,
+    distill_weight: float = 0.0,
+) -> Iterator[float]:
+    """Yields after every update, with the hard-label loss before it; whoever iterates may look at the model in between.
+
+    Args:
+        teacher: gives logits of inputs. Its predictions on the same batch are `distill_weight` of what the model
+            learns from.
+    """
     parameters = dict(model.named_parameters())
     optimizer = adamw(parameters, options)
     for step, (inputs, targets) in enumerate(batches):
+        soft_targets = None
+        if teacher is not None and distill_weight:
+            with torch.no_grad():
+                soft_targets = teacher(inputs).softmax(dim=-1)
         with watch_routers(model) as routings:
-            loss = cross_entropy(model(inputs), targets)
+            logits = model(inputs)
+        loss = hard_loss = cross_entropy(logits, targets)
+        if soft_targets is not None:
+            loss = (1 - distill_weight) * hard_loss + distill_weight * soft_cross_entropy(logits, soft_targets)
         if options.balance_weight and routings:
-            balance = torch.stack([balance_loss(routing) for routing in routings]).mean()
-            (loss + options.balance_weight * balance).backward()
-        else:
-            loss.backward()
+            loss = loss + options.balance_weight * torch.stack([balance_loss(routing) for routing in routings]).mean()
+        loss.backward()
         update(optimizer, parameters.values(), options, step)
-        yield loss.item()
+        yield hard_loss.item()

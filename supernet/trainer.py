@@ -20,15 +20,11 @@ from .optimizer import TrainerOptions, adamw, update
 from .param_count import ParamCounter
 from .supernet import Supernet
 from .training_rules import Plan, Rule, Step
+from .workers import ALONE, Workers
 
 TEACHER_MEMORY = 0.95
 
 Batch = tuple[Tensor, Tensor]
-Reduce = Callable[[list[Tensor]], None]
-
-
-def keep(tensors: list[Tensor]) -> None:
-    """What a lone worker does where several average their tensors."""
 
 
 class SupernetTrainer:
@@ -48,7 +44,7 @@ class SupernetTrainer:
         seed: int,
         random_subnets: int,
         batch_of: Callable[[int], Batch],
-        reduce: Reduce = keep,
+        workers: Workers = ALONE,
     ) -> list[float]:
         """Draw what a rule makes of the next step and take it: see `draw` and `step`.
 
@@ -56,34 +52,40 @@ class SupernetTrainer:
             batch_of: the step's batch of a number, from 0 on; called once for each that is needed.
         """
         first = batch_of(0)
-        plan = self.draw(rule, seed, random_subnets, first, reduce)
-        return self.step(plan, [first, *map(batch_of, range(1, plan.batches))], reduce)
+        plan = self.draw(rule, seed, random_subnets, first, workers)
+        return self.step(plan, [first, *map(batch_of, range(1, plan.batches))], workers)
 
-    def draw(self, rule: Rule, seed: int, random_subnets: int, batch: Batch, reduce: Reduce = keep) -> Plan:
-        """What a rule makes of the next step; it depends on the weights and the batch only where the rule says so.
+    def draw(self, rule: Rule, seed: int, random_subnets: int, batch: Batch, workers: Workers = ALONE) -> Plan:
+        """What a rule makes of this worker's next step: a function of seed, step and rank.
+
+        It depends on the weights and the batch only where the rule says so.
 
         Args:
             batch: the first of the step's batches.
-            reduce: averages tensors in place over data-parallel workers, who thereby agree on what they draw.
+            workers: with whom; each draws random subnets of its own.
         """
+        common = f"subnets:{seed}:{self.step_index}"
         step = Step(
             space=self.supernet.space,
-            rng=Random(f"subnets:{seed}:{self.step_index}"),
+            rng=Random(f"{common}:{workers.rank}" if workers.rank else common),
             index=self.step_index,
             total=self.options.steps,
             random_subnets=random_subnets,
             examples=len(batch[0]),
             param_count=self._param_count,
-            loss_of=lambda architecture: self._loss_of(architecture, batch, reduce),
+            loss_of=lambda architecture: self._loss_of(architecture, batch),
+            rank=workers.rank,
+            workers=workers.count,
+            common_rng=Random(common) if workers.rank else None,
         )
         return rule(step)
 
-    def step(self, plan: Plan, batches: Sequence[Batch], reduce: Reduce = keep) -> list[float]:
-        """One update from the weighted mean loss of a plan's subnets.
+    def step(self, plan: Plan, batches: Sequence[Batch], workers: Workers = ALONE) -> list[float]:
+        """One update from the weighted mean loss of a plan's subnets, averaged over the workers.
 
         Args:
             batches: as many as the plan says.
-            reduce: averages the gradients in place over data-parallel workers.
+            workers: with whom; each has a plan and batches of its own.
 
         Returns:
             The hard-label loss of each subnet on what this worker gave it, in nats per example.
@@ -102,10 +104,11 @@ class SupernetTrainer:
                 teacher = found.logits.softmax(dim=-1)
             # The next subnet's activations would otherwise lie in memory beside these logits.
             del found
-        self._update(reduce)
+        self._update(workers)
         if plan.first_teaches:
-            known = losses[0] if math.isinf(self.teacher_nats) else self.teacher_nats
-            self.teacher_nats = TEACHER_MEMORY * known + (1 - TEACHER_MEMORY) * losses[0]
+            teacher_nats = workers.mean(losses[0])
+            known = teacher_nats if math.isinf(self.teacher_nats) else self.teacher_nats
+            self.teacher_nats = TEACHER_MEMORY * known + (1 - TEACHER_MEMORY) * teacher_nats
             self.taught_steps += distill_weight > 0
         return losses
 
@@ -135,12 +138,10 @@ class SupernetTrainer:
     def _param_count(self) -> ParamCounter:
         return ParamCounter(self.supernet.space, self.supernet.shape)
 
-    def _loss_of(self, architecture: Architecture, batch: Batch, reduce: Reduce) -> float:
+    def _loss_of(self, architecture: Architecture, batch: Batch) -> float:
         inputs, targets = batch
         with torch.no_grad():
-            loss = cross_entropy(self.supernet(architecture, inputs), targets).reshape(1)
-            reduce([loss])
-        return loss.item()
+            return cross_entropy(self.supernet(architecture, inputs), targets).item()
 
     def _passes(self, plan: Plan, batches: Sequence[Batch]) -> list[tuple[Architecture, Batch, float]]:
         """Every subnet, what it trains on, and what its mean loss weighs in the step; the weights add up to 1."""
@@ -168,9 +169,9 @@ class SupernetTrainer:
         ramp = max(1.0, options.distill_ramp * options.steps)
         return options.distill_weight * min(1.0, (self.taught_steps + 1) / ramp)
 
-    def _update(self, reduce: Reduce) -> None:
-        touched = [tensor for tensor in self.supernet.shared.values() if tensor.grad is not None]
-        reduce([tensor.grad for tensor in touched if tensor.grad is not None])
+    def _update(self, workers: Workers) -> None:
+        touched = workers.touched(list(self.supernet.shared.values()))
+        workers.average([tensor.grad for tensor in touched if tensor.grad is not None])
         update(self.optimizer, touched, self.options, self.step_index)
         self.step_index += 1
 

@@ -18,8 +18,7 @@ def attentive(step: Step, candidates: int = CANDIDATES) -> Plan:
     A random subnet says which stratum and is the first candidate, so sizes are as frequent as among random subnets,
     and one candidate makes this the sandwich.
     """
-    space, rng = step.space, step.rng
-    largest, smallest = space.largest(rng), space.smallest(rng)
+    largest, smallest = step.space.largest(step.rng_of_all), step.space.smallest(step.rng_of_all)
     others = (_best(step, candidates) for _ in range(step.random_subnets))
     return on_one_batch((largest, smallest, *others), first_teaches=True)
 

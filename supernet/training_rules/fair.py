@@ -13,10 +13,12 @@ def fair(step: Step) -> Plan:
     """`random_subnets` + 2 subnets on hard labels, in which every option of a choice stands equally often.
 
     A choice that is asked m times with C options gives each of them floor(m / C) or ceil(m / C) times. Gradients add
-    up to one update, so that no option is trained on weights that another has just moved.
+    up to one update, so that no option is trained on weights that another has just moved. Several workers are dealt
+    their subnets from the same decks, so that this holds of what all of them ask together.
     """
-    deal = dealer(step.rng)
-    return on_one_batch(step.space.build(deal) for _ in range(step.random_subnets + 2))
+    deal, count = dealer(step.rng_of_all), step.random_subnets + 2
+    dealt = [step.space.build(deal) for _ in range(count * (step.rank + 1))]
+    return on_one_batch(dealt[-count:])
 
 
 def dealer(rng: Random) -> Callable[[str, tuple[Value, ...]], Value]:

@@ -19,13 +19,13 @@ def progressive(step: Step) -> Plan:
 
     Kinds of operators are open from the start; sizes open from the largest down over the first half of training.
     """
-    space, rng = step.space, step.rng
-    largest = space.largest(rng)
+    space = step.space
+    largest = space.largest(step.rng_of_all)
     if all(len(open_options(step, name, options)) == 1 for name, options in _sizes(step)):
         return on_one_batch([largest], first_teaches=True)
     smallest = space.build(lambda name, options: _pick_smallest(step, name, options))
     others = [
-        space.build(lambda name, options: rng.choice(open_options(step, name, options)))
+        space.build(lambda name, options: step.rng.choice(open_options(step, name, options)))
         for _ in range(step.random_subnets)
     ]
     return on_one_batch(dict.fromkeys((largest, smallest, *others)), first_teaches=True)
@@ -48,7 +48,7 @@ def _phase(name: str) -> int:
 
 def _pick_smallest(step: Step, name: str, options: tuple[Value, ...]) -> Value:
     if from_largest(options) is None:
-        return step.rng.choice(options)
+        return step.rng_of_all.choice(options)
     return open_options(step, name, options)[-1]
 
 

@@ -1,7 +1,7 @@
 """What a training rule is: a function from one step of training to the subnets that this step visits.
 
-A rule draws from `Step.rng` alone, and all else it may look at is the batch and the weights. So a step visits the same
-subnets however often a run was interrupted before it.
+A rule draws from the step's generators alone, and all else it may look at is the batch and the weights. So a step
+visits the same subnets however often a run was interrupted before it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Step:
     `random_subnets` is how many subnets are drawn beside the largest and the smallest; a rule that singles out neither
     draws two more. `examples` is how many a batch has, `loss_of` a subnet's loss on the first batch, taken without
     gradients.
+
+    Each of several data-parallel `workers` asks for subnets of its own: `rng` is this worker's, and `common_rng` gives
+    the same to all where they are to agree. Without one, `rng` does.
     """
 
     space: SearchSpace
@@ -43,6 +46,13 @@ class Step:
     examples: int
     param_count: ParamCount
     loss_of: Callable[[Architecture], float]
+    rank: int = 0
+    workers: int = 1
+    common_rng: Random | None = None
+
+    @property
+    def rng_of_all(self) -> Random:
+        return self.common_rng or self.rng
 
 
 @dataclass(frozen=True)

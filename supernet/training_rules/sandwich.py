@@ -11,7 +11,7 @@ def sandwich(step: Step) -> Plan:
     Largest and smallest are so in size; the kinds of operators that fill them are drawn anew each time, so that every
     kind is trained at its full size.
     """
-    space, rng = step.space, step.rng
-    largest, smallest = space.largest(rng), space.smallest(rng)
-    others = (space.sample(rng) for _ in range(step.random_subnets))
+    space = step.space
+    largest, smallest = space.largest(step.rng_of_all), space.smallest(step.rng_of_all)
+    others = (space.sample(step.rng) for _ in range(step.random_subnets))
     return on_one_batch((largest, smallest, *others), first_teaches=True)

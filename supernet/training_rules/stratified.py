@@ -9,8 +9,9 @@ from .strata import STRATA, draw_in_stratum
 def stratified(step: Step) -> Plan:
     """`random_subnets` + 2 subnets on hard labels, one per stratum of parameter counts, the strata taken in turn.
 
-    The subnets of one update lie as far apart as their number allows.
+    The subnets of one update lie as far apart as their number allows, those of all workers and those of each.
     """
     count = step.random_subnets + 2
-    strata = [(step.index + position * STRATA // count) % STRATA for position in range(count)]
+    places = range(step.rank, count * step.workers, step.workers)
+    strata = [(step.index + place * STRATA // len(places) // step.workers) % STRATA for place in places]
     return on_one_batch(draw_in_stratum(step, stratum) for stratum in strata)

@@ -45,3 +45,30 @@ def test_whoever_iterates_sees_the_model_between_updates() -> None:
     seen = [model.head.weight.detach().clone() for _ in updates(model, OPTIONS, batches(3))]
     assert not torch.equal(seen[0], seen[1])
     assert torch.equal(seen[2], model.head.weight)
+
+
+def test_a_model_that_hears_its_teacher_alone_does_not_see_the_targets() -> None:
+    supernet = Supernet(SPACE, SHAPE)
+    data = batches(3)
+    blind = [(inputs_BT, torch.zeros_like(targets_BT)) for inputs_BT, targets_BT in data]
+    models = [supernet.extract(SPACE.smallest()) for _ in range(3)]
+    for model, seen, weight in zip(models, (data, blind, blind), (1.0, 1.0, 0.9), strict=True):
+        list(updates(model, OPTIONS, seen, lambda inputs: supernet(SPACE.largest(), inputs), weight))
+    first, second, third = (model.head.weight for model in models)
+    assert torch.equal(first, second)
+    assert not torch.equal(second, third)
+
+
+def test_a_pupil_comes_nearer_to_its_teacher() -> None:
+    supernet = Supernet(SPACE, SHAPE)
+    model, (inputs_BT, targets_BT) = supernet.extract(SPACE.smallest()), batches(1)[0]
+    teacher = supernet.extract(SPACE.largest())
+    train_alone(teacher, OPTIONS, batches(1) * 12)
+
+    @torch.no_grad()
+    def distance() -> torch.Tensor:
+        return (model(inputs_BT).softmax(dim=-1) - teacher(inputs_BT).softmax(dim=-1)).abs().mean()
+
+    before = distance()
+    list(updates(model, OPTIONS, [(inputs_BT, targets_BT)] * 12, teacher, 1.0))
+    assert distance() < 0.7 * before

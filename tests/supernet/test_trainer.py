@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ from frontier.supernet.checkpoint import load_tensors, save_tensors
 from frontier.supernet.optimizer import TrainerOptions, adamw, learning_rate
 from frontier.supernet.trainer import Batch, SupernetTrainer, cross_entropy
 from frontier.supernet.training_rules import RULES, Group, Plan, on_one_batch
+from frontier.supernet.workers import Workers
 
 SPACE = SearchSpace.load("tiny-lm")
 SHAPE = ModelShape(vocab_size=17, context=8)
@@ -48,7 +48,8 @@ def subnets(count: int) -> tuple[Architecture, ...]:
 def taken(plan: Plan, *data: Batch, options: TrainerOptions = OPTIONS) -> list[torch.Tensor]:
     """The gradients that a fresh trainer's step hands to its optimiser, before they are clipped."""
     found: list[torch.Tensor] = []
-    fresh(options).step(plan, data, reduce=lambda tensors: found.extend(tensor.clone() for tensor in tensors))
+    collect = Workers(average=lambda tensors: found.extend(tensor.clone() for tensor in tensors))
+    fresh(options).step(plan, data, collect)
     return found
 
 
@@ -150,17 +151,6 @@ def test_matrices_learn_slower_the_more_inputs_they_have() -> None:
     assert [len(group["params"]) for group in scaled.param_groups] == [1, 1, 3]
 
 
-def test_workers_agree_on_what_attentive_draws() -> None:
-    """Each worker has its own batch; the average of their losses decides."""
-
-    def as_if_others_had_said(loss: float) -> Callable[[list[torch.Tensor]], None]:
-        return lambda tensors: tensors[0].fill_(loss)
-
-    trainer = fresh()
-    plans = [trainer.draw(RULES["attentive"], 3, 2, batch(seed), as_if_others_had_said(1.0)) for seed in range(3)]
-    assert plans[0] == plans[1] == plans[2]
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_lowers_the_loss_of_large_and_small(rule: str) -> None:
     trainer = fresh()
@@ -231,7 +221,7 @@ def test_workers_averages_are_used() -> None:
 
     trainer = fresh(TrainerOptions(30, 5e-3, 3, weight_decay=0.0))
     before = {name: tensor.detach().clone() for name, tensor in trainer.supernet.shared.items()}
-    trainer.step(on_one_batch([SPACE.largest()]), [batch()], reduce=zero)
+    trainer.step(on_one_batch([SPACE.largest()]), [batch()], Workers(average=zero))
     assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.supernet.shared.items())
 
 
