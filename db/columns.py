@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -34,6 +34,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class PlainText(TypeDecorator[str]):
+    """Text that every engine can hold: what UTF-8 or PostgreSQL has no place for is written out, as in \\x00."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """As `storable` says."""
+        return storable(value)
+
+
+def storable(value: str | None) -> str | None:
+    """Text with its zero characters and halves of surrogate pairs escaped, which broken outputs bring along."""
+    if value is None or (value.isascii() and "\x00" not in value):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
 def now() -> datetime:
     """This instant, in UTC."""
     return datetime.now(UTC)
@@ -55,7 +73,10 @@ def to_json_text(value: Any) -> str:
     Raises:
         ValueError: an infinity, which JSON cannot say.
     """
-    return json.dumps(_without_nan(value), allow_nan=False, ensure_ascii=False)
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except ValueError:  # most has no NaN, and looking for it takes longer than the writing
+        return json.dumps(_without_nan(value), allow_nan=False, ensure_ascii=False)
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Rows as data frames whose columns have the same types whether there are many rows or none.
 
-A NULL number is NaN (reals) or NA (`Int64`), a NULL text is None. Times are UTC. JSON columns hold plain objects.
+A NULL number is NaN (reals) or NA (`Int64`, `boolean`), a NULL text is None. Times are UTC. JSON columns hold plain
+objects.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ REAL = "float64"
 WHOLE = "int64"
 MAYBE_WHOLE = "Int64"
 FLAG = "bool"
+MAYBE_FLAG = "boolean"
 TIME = "datetime64[us, UTC]"
 
 Columns = Mapping[str, str]
@@ -49,12 +51,30 @@ EVALUATIONS: Columns = {
     "seconds": REAL,
     "reason": TEXT,
     "weights_path": TEXT,
+    "prefill_latency_ms": REAL,
+    "decode_latency_ms": REAL,
+    "train_latency_ms": REAL,
+    "measured_share": REAL,
+    "extrapolates": MAYBE_FLAG,
+    "attempts": MAYBE_WHOLE,
+    "seen_share": REAL,
     "created_at": TIME,
     "architecture": JSON,
     "on_front": FLAG,
 }
 FRONT: Columns = {**EVALUATIONS, "entered_seq": WHOLE, "left_seq": MAYBE_WHOLE}
 FRONT_HISTORY: Columns = {"digest": TEXT, "entered_seq": WHOLE, "left_seq": MAYBE_WHOLE}
+HYPERVOLUME: Columns = {"seq": WHOLE, "value": REAL}
+QUALITIES: Columns = {
+    "evaluations": WHOLE,
+    "held_out": WHOLE,
+    "kendall_tau": REAL,
+    "error": REAL,
+    "coverage": REAL,
+    "created_at": TIME,
+}
+NOTES: Columns = {"id": WHOLE, "digest": TEXT, "text": TEXT, "author": TEXT, "created_at": TIME}
+TAGS: Columns = {"digest": TEXT, "tag": TEXT, "author": TEXT, "created_at": TIME}
 CURVE: Columns = {"step": WHOLE, "subnet": TEXT, "loss_nats": REAL, "seconds": REAL}
 EVENTS: Columns = {"id": WHOLE, "stage": TEXT, "kind": TEXT, "message": TEXT, "created_at": TIME}
 BREAKDOWN: Columns = {

@@ -1,17 +1,26 @@
-"""The stored front: what each batch of evaluations changes, found from the current members alone."""
+"""The stored front: what each batch of evaluations changes in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from .columns import real
 from .front import Front
 from .rows import Evaluation
 from .tables import EvaluationRow, FrontMemberRow
+
+
+@dataclass(frozen=True)
+class FrontChange:
+    """How many entered a front and how many left it; who did both counts in both."""
+
+    entered: int
+    left: int
 
 
 def same_evaluation() -> ColumnElement[bool]:
@@ -23,30 +32,8 @@ def same_evaluation() -> ColumnElement[bool]:
     )
 
 
-def update_front(
-    session: Session, job_id: str, fidelity: str, objectives: Sequence[str], numbered: Sequence[tuple[int, Evaluation]]
-) -> int:
-    """Offer each complete evaluation, in the order of its seq. Returns how many entered plus how many left."""
-    front = _current(session, job_id, fidelity, objectives)
-    entered: dict[str, int] = {}
-    left: dict[str, int] = {}
-    for seq, evaluation in numbered:
-        if evaluation.state != "complete":
-            continue
-        displaced = front.offer(evaluation.digest, _point(evaluation, objectives))
-        if displaced is not None:
-            entered[evaluation.digest] = seq
-            left.update(dict.fromkeys(displaced, seq))
-    stay = {"job_id": job_id, "fidelity": fidelity}
-    if entered:
-        rows = [stay | {"digest": digest, "entered_seq": seq} for digest, seq in entered.items()]
-        session.execute(insert(FrontMemberRow), rows)
-    for digest, seq in left.items():
-        session.execute(update(FrontMemberRow).filter_by(**stay, digest=digest).values(left_seq=seq))
-    return len(entered) + len(left)
-
-
-def _current(session: Session, job_id: str, fidelity: str, objectives: Sequence[str]) -> Front:
+def stored_front(session: Session, job_id: str, fidelity: str, objectives: Sequence[str]) -> Front:
+    """The current front of a job, read from its members."""
     columns = [getattr(EvaluationRow, name) for name in objectives]
     members = session.execute(
         select(EvaluationRow.digest, EvaluationRow.latency_measured_ms, *columns)
@@ -54,15 +41,52 @@ def _current(session: Session, job_id: str, fidelity: str, objectives: Sequence[
         .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity, FrontMemberRow.left_seq.is_(None))
         .order_by(FrontMemberRow.entered_seq)
     )
-    return Front({row.digest: _known(_point(row, objectives)) for row in members})
+    return Front({row.digest: known(objective_values(row, objectives)) for row in members})
 
 
-def _point(row: Any, objectives: Sequence[str]) -> list[float | None]:
+def update_front(
+    session: Session,
+    job_id: str,
+    fidelity: str,
+    objectives: Sequence[str],
+    front: Front,
+    numbered: Sequence[tuple[int, Evaluation]],
+) -> FrontChange:
+    """Offer each complete evaluation of that fidelity to the front, in the order of its seq, and store what changed."""
+    entered: dict[str, int] = {}
+    left: dict[str, int] = {}
+    for seq, evaluation in numbered:
+        if evaluation.state == "complete" and evaluation.fidelity == fidelity:
+            displaced = front.offer(evaluation.digest, objective_values(evaluation, objectives))
+            if displaced is not None:
+                entered[evaluation.digest] = seq
+                left.update(dict.fromkeys(displaced, seq))
+    _store(session, {"job_id": job_id, "fidelity": fidelity}, entered, left)
+    return FrontChange(len(entered), len(left))
+
+
+def _store(session: Session, stay: dict[str, str], entered: dict[str, int], left: dict[str, int]) -> None:
+    connection = session.connection()
+    if entered:
+        rows = [
+            {**stay, "digest": digest, "entered_seq": seq, "left_seq": left.get(digest)}
+            for digest, seq in entered.items()
+        ]
+        connection.execute(insert(FrontMemberRow), rows)
+    gone = [{"gone": digest, "at": seq} for digest, seq in left.items() if digest not in entered]
+    if gone:
+        same = [getattr(FrontMemberRow, name) == value for name, value in stay.items()]
+        leave = update(FrontMemberRow).where(*same, FrontMemberRow.digest == bindparam("gone"))
+        connection.execute(leave.values(left_seq=bindparam("at")), gone)
+
+
+def objective_values(row: Any, objectives: Sequence[str]) -> list[float | None]:
     """The objectives of an evaluation (or a row of one); a measured latency stands before a predicted one."""
     measured = real(row.latency_measured_ms)
     return [measured if name == "latency_ms" and measured is not None else getattr(row, name) for name in objectives]
 
 
-def _known(point: list[float | None]) -> list[float]:
+def known(point: list[float | None]) -> list[float]:
+    """A front member's point, whose objectives are all known."""
     assert None not in point, f"a front member with an objective that is not known: {point}"
     return [value for value in point if value is not None]

@@ -7,12 +7,30 @@ from typing import Self
 
 from .ledger_devices import DeviceLedger
 from .ledger_evaluations import EvaluationLedger
+from .ledger_fronts import FrontLedger
 from .ledger_jobs import JobLedger
+from .ledger_notes import NoteLedger
+from .ledger_pages import PageLedger
+from .ledger_queue import QueueLedger
+from .ledger_recording import RecordingLedger
+from .ledger_retention import RetentionLedger
 from .ledger_tables import TableLedger
 from .ledger_traces import TraceLedger
 
 
-class Ledger(JobLedger, EvaluationLedger, TraceLedger, DeviceLedger, TableLedger):
+class Ledger(
+    JobLedger,
+    QueueLedger,
+    RecordingLedger,
+    EvaluationLedger,
+    FrontLedger,
+    PageLedger,
+    TraceLedger,
+    NoteLedger,
+    RetentionLedger,
+    DeviceLedger,
+    TableLedger,
+):
     """An open ledger, from `open_ledger`. Every method is one transaction; a context manager that closes it."""
 
     def __enter__(self) -> Self:

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from . import frames
 from .columns import real
+from .inserting import replace
 from .rows import Device, KernelMeasurement, ValidationRow
 from .tables import DeviceRow, DeviceValidationRow, KernelTableRow, MeasurementRow
-from .transactions import Transactions, replace
+from .transactions import Transactions
 
 _FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
 _MEASUREMENT = tuple(KernelMeasurement.__dataclass_fields__)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from ..errors import InputError
 from . import frames
 from .columns import now
 from .rows import Job
-from .tables import EvaluationRow, FrontMemberRow, JobRow
+from .tables import JobRow
 from .transactions import Transactions
 from .words import JOB_STATES, OBJECTIVES, STAGES
 
@@ -31,8 +32,11 @@ class JobLedger(Transactions):
         space: Mapping[str, Any],
         run_dir: str,
         objectives: Sequence[str],
+        priority: int | None = None,
     ) -> Job:
         """Write a new job, queued before its first stage. Its front minimises `objectives`.
+
+        Without a `priority` it is the caller's to run; with one it waits for who claims it, the highest first.
 
         Raises:
             InputError: the id is empty or taken, or an objective is unknown, missing or named twice.
@@ -41,25 +45,32 @@ class JobLedger(Transactions):
             raise InputError("job: its id must not be empty; got ''")
         if not objectives or len(set(objectives)) < len(objectives) or not set(objectives) <= set(OBJECTIVES):
             raise InputError(f"objectives: some of {', '.join(OBJECTIVES)}, each once; got {list(objectives)!r}")
-        with self._writing() as session:
-            if session.get(JobRow, job_id) is not None:
-                raise InputError(f"job: its id must be new to {self.url}; got {job_id!r}")
-            row = JobRow(
-                id=job_id,
-                name=name,
-                state="queued",
-                stage="profile",
-                done=0,
-                total=0,
-                config=dict(config),
-                space=dict(space),
-                objectives=list(objectives),
-                run_dir=run_dir,
-                facts={},
-                created_at=(created := now()),
-                updated_at=created,
-            )
-            session.add(row)
+        taken = InputError(f"job: its id must be new to {self.url}; got {job_id!r}")
+        try:
+            with self._writing() as session:
+                if session.get(JobRow, job_id) is not None:
+                    raise taken
+                created = now()
+                session.add(
+                    JobRow(
+                        id=job_id,
+                        name=name,
+                        state="queued",
+                        stage="profile",
+                        done=0,
+                        total=0,
+                        config=dict(config),
+                        space=dict(space),
+                        objectives=list(objectives),
+                        run_dir=run_dir,
+                        facts={},
+                        priority=priority,
+                        created_at=created,
+                        updated_at=created,
+                    )
+                )
+        except IntegrityError:  # another process was quicker
+            raise taken from None
         return self.job(job_id)
 
     def job(self, prefix: str) -> Job:
@@ -72,10 +83,10 @@ class JobLedger(Transactions):
         with self._reading() as session:
             row = session.get(JobRow, prefix)
             if row is not None:
-                return _job(row)
+                return to_job(row)
             rows = list(session.scalars(begins.limit(SHOWN_MATCHES))) if prefix else []
             if len(rows) == 1:
-                return _job(rows[0])
+                return to_job(rows[0])
             ids = [row.id for row in rows]
         if not ids:
             raise InputError(f"job: must be the beginning of a job's id in {self.url}; got {prefix!r}")
@@ -87,9 +98,8 @@ class JobLedger(Transactions):
         `evaluations` counts every row at any fidelity, `failed` those that failed, `front_size` the front of inherited
         weights, and `best_val_loss` is the least of any complete evaluation (NaN where there is none).
         """
-        with self._reading() as session:
-            rows = session.execute(_job_list()).all()
-        return frames.frame(frames.JOBS, rows)
+        query = select(*(getattr(JobRow, name) for name in frames.JOBS))
+        return self._frame(frames.JOBS, query.order_by(JobRow.created_at.desc(), JobRow.id.desc()))
 
     def set_state(self, job_id: str, state: str, *, error: str | None = None) -> None:
         """Move a job to a state. `error` takes the place of what was there, so a resumed job shows none."""
@@ -113,45 +123,7 @@ class JobLedger(Transactions):
             row.updated_at = now()
 
 
-def _job_list() -> Select[Any]:
-    counts = (
-        select(
-            EvaluationRow.job_id,
-            func.count().label("evaluations"),
-            func.sum(case((EvaluationRow.state == "failed", 1), else_=0)).label("failed"),
-            func.min(case((EvaluationRow.state == "complete", EvaluationRow.val_loss))).label("best_val_loss"),
-        )
-        .group_by(EvaluationRow.job_id)
-        .subquery()
-    )
-    fronts = (
-        select(FrontMemberRow.job_id, func.count().label("front_size"))
-        .where(FrontMemberRow.fidelity == "inherited", FrontMemberRow.left_seq.is_(None))
-        .group_by(FrontMemberRow.job_id)
-        .subquery()
-    )
-    return (
-        select(
-            JobRow.id,
-            JobRow.name,
-            JobRow.state,
-            JobRow.stage,
-            JobRow.done,
-            JobRow.total,
-            func.coalesce(counts.c.evaluations, 0),
-            func.coalesce(counts.c.failed, 0),
-            func.coalesce(fronts.c.front_size, 0),
-            counts.c.best_val_loss,
-            JobRow.created_at,
-            JobRow.updated_at,
-        )
-        .join(counts, counts.c.job_id == JobRow.id, isouter=True)
-        .join(fronts, fronts.c.job_id == JobRow.id, isouter=True)
-        .order_by(JobRow.created_at.desc(), JobRow.id.desc())
-    )
-
-
-def _job(row: JobRow) -> Job:
+def to_job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         name=row.name,
@@ -167,4 +139,9 @@ def _job(row: JobRow) -> Job:
         error=row.error,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        priority=row.priority,
+        claimed_by=row.claimed_by,
+        lease_until=row.lease_until,
+        attempts=row.attempts,
+        evaluations=row.evaluations,
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from . import frames
 from .breakdowns import Breakdowns, require_evaluated, write_breakdowns
 from .columns import now, real
-from .rows import CurvePoint
-from .tables import BreakdownRow, CheckpointRow, CurveRow, EventRow, ExportRow
-from .transactions import Transactions, replace
+from .inserting import replace
+from .rows import CurvePoint, Quality
+from .tables import BreakdownRow, CheckpointRow, CurveRow, EventRow, ExportRow, QualityRow
+from .transactions import Transactions
 from .words import STAGES
 
 
@@ -121,7 +121,22 @@ class TraceLedger(Transactions):
         query = select(*(getattr(ExportRow, name) for name in frames.EXPORTS))
         return self._frame(frames.EXPORTS, query.where(ExportRow.job_id == job_id).order_by(ExportRow.id))
 
-    def _frame(self, columns: frames.Columns, query: Select[*tuple[Any, ...]]) -> pd.DataFrame:
-        with self._reading() as session:
-            rows = session.execute(query).all()
-        return frames.frame(columns, rows)
+    def add_quality(self, job_id: str, quality: Quality) -> None:
+        """Write how well the search's predictor did; what is said again of as many evaluations takes its place."""
+        row = {
+            "job_id": job_id,
+            "evaluations": int(quality.evaluations),
+            "held_out": int(quality.held_out),
+            "kendall_tau": real(quality.kendall_tau),
+            "error": real(quality.error),
+            "coverage": real(quality.coverage),
+            "created_at": now(),
+        }
+        with self._writing() as session:
+            self._locked_job(session, job_id)
+            replace(session, QualityRow, ("job_id", "evaluations"), [row])
+
+    def qualities(self, job_id: str) -> pd.DataFrame:
+        """How well a job's predictor did, as it came to know more evaluations."""
+        query = select(*(getattr(QualityRow, name) for name in frames.QUALITIES))
+        return self._frame(frames.QUALITIES, query.where(QualityRow.job_id == job_id).order_by(QualityRow.evaluations))

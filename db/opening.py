@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ..errors import InputError
-from .columns import to_json_text
 from .ledger import Ledger
+from .postgresql import postgresql_engine
 from .schema import current_revision, head_revision, migrate
 from .sqlite import check_path, claim, discard_if_empty, has_log, sqlite_engine, take_log_away, use_write_ahead_log
 
@@ -140,18 +140,7 @@ def _reason(error: DBAPIError | sqlite3.Error, *, read_only: bool) -> str:
 def _engine(place: Place, *, read_only: bool, foreign_keys: bool = True) -> Engine:
     if place.path is not None:
         return sqlite_engine(place.path, "ro" if read_only else "rw", foreign_keys=foreign_keys)
-    try:
-        return create_engine(
-            place.address,
-            pool_pre_ping=True,
-            json_serializer=to_json_text,
-            execution_options={"postgresql_readonly": read_only},
-        )
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"database: PostgreSQL needs the package psycopg ({error}); run: pip install 'psycopg[binary]'; "
-            f"got {place.url!r}"
-        ) from None
+    return postgresql_engine(place.address, place.url, read_only=read_only)
 
 
 def _revision(engine: Engine, database: str) -> str | None:

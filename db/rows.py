@@ -17,7 +17,11 @@ class DuplicateEvaluation(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """A search job. `facts` is what the job has found out about itself so far; times are UTC."""
+    """A search job. `facts` is what the job has found out about itself so far; times are UTC.
+
+    A job with a `priority` stands in the queue (the highest first). While `claimed_by` runs it, the claim holds until
+    `lease_until`; `attempts` is how often it was claimed. `evaluations` counts all there are, at any fidelity.
+    """
 
     id: str
     name: str
@@ -33,13 +37,22 @@ class Job:
     error: str | None
     created_at: datetime
     updated_at: datetime
+    priority: int | None = None
+    claimed_by: str | None = None
+    lease_until: datetime | None = None
+    attempts: int = 0
+    evaluations: int = 0
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One architecture at one fidelity, with the objective values found for it.
 
-    `latency_ms` is predicted (with its interval), `latency_measured_ms` measured. A NaN is stored as not known.
+    `latency_ms` is predicted (with its interval), `latency_measured_ms` measured; the latencies of phases are predicted
+    ones. `measured_share` is the share of the predicted latency that rests on measured kernels, `extrapolates` whether
+    any of it lies outside of what was measured. `attempts` counts how often it was tried, `seen_share` is the share of
+    the validation data that was looked at (None: all). A `hopeless` one was given up early. A NaN is stored as not
+    known.
     """
 
     architecture: dict[str, Any]
@@ -57,6 +70,13 @@ class Evaluation:
     seconds: float | None = None
     reason: str | None = None
     weights_path: str | None = None
+    prefill_latency_ms: float | None = None
+    decode_latency_ms: float | None = None
+    train_latency_ms: float | None = None
+    measured_share: float | None = None
+    extrapolates: bool | None = None
+    attempts: int | None = None
+    seen_share: float | None = None
 
     def __post_init__(self) -> None:
         assert self.fidelity in FIDELITIES, f"fidelity: one of {FIDELITIES}; got {self.fidelity!r}"
@@ -74,6 +94,21 @@ class CurvePoint:
 
     def __post_init__(self) -> None:
         assert self.subnet in SUBNETS, f"subnet: one of {SUBNETS}; got {self.subnet!r}"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a quality predictor that had learned from `evaluations` did on `held_out` others.
+
+    `error` is the root mean square error in units of the validation loss, `coverage` the share of held-out losses that
+    lay within the interval it gave.
+    """
+
+    evaluations: int
+    held_out: int
+    kendall_tau: float | None
+    error: float | None
+    coverage: float | None
 
 
 @dataclass(frozen=True)

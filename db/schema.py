@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 
 from ..errors import InputError
+from .postgresql import wait_for_turn
 
 # Alembic keeps the running migration in module globals: one at a time in a process.
 _migrating = threading.Lock()
@@ -32,6 +33,11 @@ def head_revision() -> str:
     head = _scripts().get_current_head()
     assert head is not None, "the package ships no migration"
     return head
+
+
+def known_revisions() -> set[str]:
+    """Every revision that this Frontier can bring up to its own."""
+    return {script.revision for script in _scripts().walk_revisions()}
 
 
 def _scripts() -> ScriptDirectory:
@@ -60,8 +66,7 @@ def current_revision(connection: Connection, where: str) -> str | None:
                 f"database: not a Frontier ledger, it holds other tables ({tables[0]}, ...); got {where!r}"
             )
         return None
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision not in known:
+    if revision not in known_revisions():
         raise InputError(
             f"database: schema revision {revision} is newer than this Frontier knows (head {head_revision()}); "
             f"upgrade Frontier; got {where!r}"
@@ -73,5 +78,7 @@ def migrate(engine: Engine) -> None:
     """Run every migration that the database lacks, all of them or none."""
     config = alembic_config()
     with _migrating, engine.execution_options(writing=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            wait_for_turn(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

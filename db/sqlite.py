@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from ..errors import InputError
 from .columns import to_json_text
+from .mounts import OVER_A_NETWORK, file_system_of
 
 BUSY_SECONDS = 30.0
+CACHE_KIB = 64 * 1024  # of pages, per connection; the default of 2 MB is less than one large front touches
 
 Mode = Literal["ro", "rw"]
 
@@ -34,6 +36,7 @@ def sqlite_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engin
         try:
             # FULL, not NORMAL: in WAL mode only FULL keeps a committed batch through a power cut.
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         except sqlite3.Error:
             connection.close()  # now, not when the error's traceback is forgotten: closing takes the log away
@@ -48,7 +51,10 @@ def sqlite_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engin
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and then writes fails at once, whatever the timeout, when another writer came
     # between. Taking the write lock at the start waits for it instead.
-    writing = connection.get_execution_options().get("writing", False)
+    options = connection.get_execution_options()
+    if options.get("outside_transactions", False):
+        return
+    writing = options.get("writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
@@ -97,6 +103,11 @@ def check_path(path: Path, *, read_only: bool) -> bool:
     Raises:
         InputError: no such folder, not a file, or permission denied.
     """
+    kind = file_system_of(path.parent.resolve())
+    if kind in OVER_A_NETWORK:
+        raise InputError(
+            f"database: a file must be on a disk of this machine, or use PostgreSQL; this is {kind}; got {str(path)!r}"
+        )
     try:
         exists = _check_kind(path)
     except PermissionError:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, delete, insert
+import pandas as pd
+from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session
 
 from ..errors import InputError
-from .tables import Base, JobRow
+from . import frames
+from .columns import now
+from .failures import told_in_one_line
+from .tables import JobRow
 from .uninterrupted import uninterrupted
+
+# In PostgreSQL every statement sees its own moment unless told otherwise; in SQLite a transaction is one view.
+ONE_VIEW: dict[str, dict[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 
 
 class Transactions:
@@ -19,6 +30,7 @@ class Transactions:
 
     def __init__(self, engine: Engine, url: str, *, read_only: bool) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(**ONE_VIEW[engine.dialect.name])
         self._writer = engine.execution_options(writing=True)
         self._read_only = read_only
         self._closed = False
@@ -33,7 +45,7 @@ class Transactions:
     def _reading(self) -> Iterator[Session]:
         """One consistent view of the database. Fetch inside, build outside: a view kept open holds up checkpoints."""
         assert not self._closed, f"{self.url} is closed"
-        with Session(self._engine) as session:
+        with told_in_one_line(self.url), Session(self._reader) as session:
             yield session
 
     @contextmanager
@@ -41,8 +53,14 @@ class Transactions:
         """A write transaction: everything inside is committed, or nothing is. Interrupts wait until it has ended."""
         assert not self._closed, f"{self.url} is closed"
         assert not self._read_only, f"{self.url} was opened read-only"
-        with uninterrupted(), Session(self._writer) as session, session.begin():
+        with told_in_one_line(self.url), uninterrupted(), Session(self._writer) as session, session.begin():
             yield session
+
+    def _frame(self, columns: frames.Columns, query: Select[*tuple[Any, ...]]) -> pd.DataFrame:
+        """A query's rows, whose columns come in the order of `columns`."""
+        with self._reading() as session:
+            rows = session.execute(query).all()
+        return frames.frame(columns, rows)
 
     def _locked_job(self, session: Session, job_id: str) -> JobRow:
         """The job's row, locked until the transaction ends, so that a job's writers take turns on every engine.
@@ -56,14 +74,10 @@ class Transactions:
         return row
 
 
-def replace(session: Session, model: type[Base], keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, each in place of the row that has the same `keys`. Of rows with equal keys the last counts."""
-    latest = {tuple(row[key] for key in keys): row for row in rows}
-    if not latest:
-        return
-    same = [getattr(model, key) == bindparam(f"same_{key}") for key in keys]
-    connection = session.connection()
-    connection.execute(
-        delete(model).where(*same), [{f"same_{key}": row[key] for key in keys} for row in latest.values()]
-    )
-    connection.execute(insert(model), [dict(row) for row in latest.values()])
+def clock(session: Session) -> datetime:
+    """The database's own time, the same for every machine that uses it. A SQLite file has one machine."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    moment = session.scalar(select(func.clock_timestamp()))
+    assert moment is not None, "the server's clock says nothing"
+    return moment

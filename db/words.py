@@ -7,10 +7,18 @@ from typing import Literal, get_args
 JobState = Literal["queued", "running", "interrupted", "done", "failed"]
 Stage = Literal["profile", "train", "search", "finetune", "done"]
 Fidelity = Literal["inherited", "finetuned"]
-EvaluationState = Literal["complete", "infeasible", "failed"]
+EvaluationState = Literal["complete", "infeasible", "failed", "hopeless"]
 Subnet = Literal["smallest", "largest"]
 Phase = Literal["prefill", "decode", "train"]
-Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
+Objective = Literal[
+    "val_loss",
+    "latency_ms",
+    "prefill_latency_ms",
+    "decode_latency_ms",
+    "train_latency_ms",
+    "param_count",
+    "peak_memory_bytes",
+]
 
 JOB_STATES: tuple[str, ...] = get_args(JobState)
 STAGES: tuple[str, ...] = get_args(Stage)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from frontier.db import Evaluation, Job, Ledger, open_ledger
+from frontier.db.tables import Base
+
+from .postgresql_server import PostgresqlServer, missing
+
+MADE_ONCE = "made_once"
+_numbers = count()
+_emptied: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -20,21 +29,98 @@ def sqlite_made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A real server; where there is none the test says so, and under CI=true it fails."""
+    if missing() and os.environ.get("CI") == "true":
+        pytest.fail(missing())
+    if missing():
+        pytest.skip(missing())
+    server = PostgresqlServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql_made_once(postgresql: PostgresqlServer) -> str:
+    """The name of a database with a ledger nothing was written to."""
+    open_ledger(postgresql.create(MADE_ONCE)).close()
+    return MADE_ONCE
+
+
+def empty_sqlite(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The name of a SQLite file that is not there yet."""
+    return str(folder / "frontier.db")
+
+
 def new_sqlite(request: pytest.FixtureRequest, folder: Path) -> str:
     """The name of a new SQLite ledger."""
     return str(shutil.copy(request.getfixturevalue("sqlite_made_once"), folder / "frontier.db"))
 
 
+def empty_postgresql(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of an empty database."""
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    name = f"test_{next(_numbers)}"
+    request.addfinalizer(lambda: server.drop(name))
+    return server.create(name)
+
+
+def new_postgresql(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of a new PostgreSQL ledger, or of one whose rows are deleted: making one takes as long as a test."""
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    made_once = request.getfixturevalue("postgresql_made_once")
+    if not _emptied:
+        server.create(name := f"test_{next(_numbers)}", made_once)
+        _emptied.append(name)
+    name = _emptied.pop()
+
+    def empty() -> None:
+        server.delete_rows(name, [table.name for table in reversed(Base.metadata.sorted_tables)])
+        _emptied.append(name)
+
+    request.addfinalizer(empty)
+    return server.url(name)
+
+
+MakeDatabase = Callable[[pytest.FixtureRequest, Path], str]
 # One line per engine: the contract suite runs on each.
-ENGINES = {"sqlite": new_sqlite}
+ENGINES: dict[str, MakeDatabase] = {"sqlite": new_sqlite, "postgresql": new_postgresql}
+EMPTY: dict[str, MakeDatabase] = {"sqlite": empty_sqlite, "postgresql": empty_postgresql}
 
 MakeEvaluation = Callable[..., Evaluation]
 
 
 @pytest.fixture(params=ENGINES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, engine_name: str, tmp_path: Path) -> str:
     """The name of a new and empty ledger, as open_ledger takes it."""
-    return ENGINES[request.param](request, tmp_path)
+    return ENGINES[engine_name](request, tmp_path)
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, engine_name: str, tmp_path: Path) -> Callable[[], str]:
+    """Make further new ledgers."""
+
+    def make() -> str:
+        folder = tmp_path / str(next(_numbers))
+        folder.mkdir()
+        return ENGINES[engine_name](request, folder)
+
+    return make
+
+
+@pytest.fixture
+def empty_database(request: pytest.FixtureRequest, engine_name: str, tmp_path: Path) -> str:
+    """The name of a database without tables."""
+    return EMPTY[engine_name](request, tmp_path)
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ class TestEvaluations:
             raise RuntimeError("disk full")
 
         with monkeypatch.context() as patch:
-            patch.setattr("frontier.db.ledger_evaluations.update_front", fail)
+            patch.setattr("frontier.db.ledger_recording.update_front", fail)
             with pytest.raises(RuntimeError, match="disk full"):
                 ledger.record(job.id, [evaluation("a", 1.0, 1.0)])
         assert ledger.evaluations(job.id).empty
@@ -305,6 +305,29 @@ class TestEvaluations:
             thread.join(timeout=60)
         assert errors == []
         assert list(ledger.evaluations(job.id)["seq"]) == list(range(1, 121))
+
+    def test_jobs_that_meet_at_the_same_architectures_do_not_hold_each_other_up(
+        self, ledger: Ledger, evaluation: MakeEvaluation
+    ) -> None:
+        errors: list[BaseException] = []
+
+        def write(job_id: str, order: int) -> None:
+            try:
+                for batch in range(15):
+                    digests = [f"{batch}-{i}" for i in range(20)][::order]
+                    ledger.record(job_id, [evaluation(digest, 1.0, 1.0) for digest in digests])
+            except BaseException as error:
+                errors.append(error)
+
+        for job_id in ("up", "down"):
+            make_job(ledger, job_id)
+        threads = [threading.Thread(target=write, args=given) for given in (("up", 1), ("down", -1))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert errors == []
+        assert set(ledger.recorded("up", "inherited")) == set(ledger.recorded("down", "inherited"))
 
 
 def front_of(points: list[tuple[float | None, ...]]) -> set[int]:
@@ -562,3 +585,20 @@ class TestOpening:
         ledger.close()
         with pytest.raises(AssertionError, match="closed"):
             ledger.jobs()
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [("a\x00b", "a\\x00b"), ("half \udc80", "half \\udc80"), (EVERY_WORD, EVERY_WORD)],
+        ids=["zero", "surrogate", "every-word"],
+    )
+    def test_what_a_broken_program_said_can_be_kept(
+        self, ledger: Ledger, job: Job, evaluation: MakeEvaluation, given: str, kept: str
+    ) -> None:
+        ledger.record(job.id, [evaluation("a", state="failed", reason=given)])
+        ledger.add_event(job.id, "search", "k", given)
+        ledger.set_state(job.id, "failed", error=given)
+        assert ledger.evaluation(job.id, "a").reason == kept
+        assert ledger.events(job.id)["message"][0] == kept
+        assert ledger.job(job.id).error == kept

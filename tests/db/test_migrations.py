@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,21 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Inspector, inspect
+from sqlalchemy import Connection, Inspector, PrimaryKeyConstraint, UniqueConstraint, inspect
 
-from frontier.db import Evaluation, KernelTable, open_ledger, schema, upgrade
-from frontier.db.sqlite import sqlite_engine
+from frontier.db import Evaluation, KernelTable, open_ledger, opening, schema, upgrade
 from frontier.db.tables import Base
 from frontier.errors import InputError
 
 MakeEvaluation = Callable[..., Evaluation]
 
-HEAD = "0003"
+HEAD = "0004"
 NEXT = '''
 """A further revision, for this test."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 def upgrade():
@@ -46,7 +45,7 @@ def newer_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     def add(text: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(Path(schema.__file__).parent / "migrations", folder)
-        (folder / "versions" / "0004_next.py").write_text(text)
+        (folder / "versions" / "0005_next.py").write_text(text)
 
         def config() -> Config:
             config = Config()
@@ -57,6 +56,18 @@ def newer_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
         monkeypatch.setattr(schema, "alembic_config", config)
 
     return add
+
+
+@contextmanager
+def connected(database: str, *, foreign_keys: bool = True) -> Iterator[Connection]:
+    """A connection in a write transaction, whatever tables there are."""
+    place = opening.locate(database)
+    engine = opening._engine(place, read_only=False, foreign_keys=foreign_keys)
+    try:
+        with engine.execution_options(writing=True).begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def described(inspector: Inspector) -> dict[str, Any]:
@@ -78,21 +89,31 @@ def described(inspector: Inspector) -> dict[str, Any]:
     }
 
 
-def test_a_fresh_upgrade_equals_the_models(tmp_path: Path) -> None:
-    migrated, modelled = tmp_path / "migrated.db", tmp_path / "modelled.db"
-    assert upgrade(str(migrated)) == (None, HEAD)
-    modelled.touch()
-    engines = [sqlite_engine(path, "rw") for path in (migrated, modelled)]
-    try:
-        Base.metadata.create_all(engines[1])
-        first, second = (described(inspect(engine)) for engine in engines)
-        assert len(first) == len(Base.metadata.tables) > 10
-        assert first == second  # checks too, which Alembic itself does not compare
-        with engines[0].connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    finally:
-        for engine in engines:
-            engine.dispose()
+def test_a_fresh_upgrade_equals_the_models(empty_database: str, new_database: Callable[[], str]) -> None:
+    assert upgrade(empty_database) == (None, HEAD)
+    modelled = new_database()
+    with connected(modelled) as connection:
+        Base.metadata.drop_all(connection)
+        Base.metadata.create_all(connection)
+    with connected(empty_database) as first, connected(modelled) as second:
+        migrated = described(inspect(first))
+        assert len(migrated) == len(Base.metadata.tables) > 10
+        assert migrated == described(inspect(second))  # checks too, which Alembic itself does not compare
+        assert compare_metadata(MigrationContext.configure(first), Base.metadata) == []
+
+
+def test_every_foreign_key_has_an_index() -> None:
+    """Without one, deleting what is referred to reads the whole table that refers to it."""
+    for table in Base.metadata.tables.values():
+        indexed = [tuple(index.columns.keys()) for index in table.indexes]
+        indexed += [
+            tuple(constraint.columns.keys())
+            for constraint in table.constraints
+            if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
+        ]
+        for constraint in table.foreign_key_constraints:
+            wanted = set(constraint.column_keys)
+            assert any(set(columns[: len(wanted)]) == wanted for columns in indexed), constraint.name
 
 
 def test_every_constraint_has_a_name_a_migration_can_use() -> None:
@@ -105,18 +126,14 @@ def test_every_constraint_has_a_name_a_migration_can_use() -> None:
     assert unnamed == []
 
 
-def test_down_and_up_again(tmp_path: Path) -> None:
-    path = tmp_path / "frontier.db"
-    open_ledger(str(path)).close()
-    engine = sqlite_engine(path, "rw", foreign_keys=False)
-    config = schema.alembic_config()
-    with engine.execution_options(writing=True).begin() as connection:
+def test_down_and_up_again(database: str) -> None:
+    with connected(database, foreign_keys=False) as connection:
+        config = schema.alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    engine.dispose()
-    assert upgrade(str(path)) == (None, HEAD)
-    with open_ledger(str(path), create=False) as ledger:
+    assert upgrade(database) == (None, HEAD)
+    with open_ledger(database, create=False) as ledger:
         assert ledger.jobs().empty
 
 
@@ -137,10 +154,10 @@ def test_an_older_ledger_is_refused_until_upgraded_and_keeps_its_rows(
         ledger.record("j", [evaluation("a", 1.0)])
     newer_frontier(NEXT)
     for read_only in (False, True):
-        with pytest.raises(InputError, match=r"schema revision 0003 is older .*head 0004") as refused:
+        with pytest.raises(InputError, match=r"schema revision 0004 is older .*head 0005") as refused:
             open_ledger(str(path), read_only=read_only)
         assert f"run: frontier db upgrade --db {path}" in str(refused.value)
-    assert upgrade(str(path)) == (HEAD, "0004")
+    assert upgrade(str(path)) == (HEAD, "0005")
     with open_ledger(str(path)) as ledger:
         assert list(ledger.front("j")["digest"]) == ["a"]
     with closing(sqlite3.connect(path)) as connection:
@@ -148,39 +165,75 @@ def test_an_older_ledger_is_refused_until_upgraded_and_keeps_its_rows(
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-FIRST_ROWS = (
-    "INSERT INTO devices VALUES ('mine', '{\"threads\": 1}', '{}', '2026-01-02 03:04:05')",
-    "INSERT INTO measurements VALUES ('mine', 'key', 'aten.mm.default', 'matmul', '{}', 6, 24, 1.5, 0.1, 9)",
-    "INSERT INTO jobs VALUES ('j', 'n', 'done', 'done', 1, 1, '{}', '{}', '[\"val_loss\"]', 'r', '{}', NULL, "
-    "'2026-01-02 03:04:05', '2026-01-02 03:04:05')",
-)
+TIME = "'2026-01-02 03:04:05'"
+EVALUATION = "job_id, seq, digest, fidelity, state, val_loss, latency_ms, created_at"
+MEASUREMENT = "device, key, op, family, arguments, flops, bytes, median_us, spread_us, count"
+# What a user of each schema had written.
+ROWS_OF = {
+    "0001": (
+        f"INSERT INTO devices VALUES ('mine', '{{\"threads\": 1}}', '{{}}', {TIME})",
+        f"INSERT INTO measurements ({MEASUREMENT}) VALUES ('mine', 'k', 'mm', 'matmul', '{{}}', 6, 24, 1.5, 0.1, 9)",
+        "INSERT INTO jobs VALUES ('j', 'n', 'done', 'done', 1, 1, '{}', '{}', '[\"val_loss\", \"latency_ms\"]', 'r', "
+        f"'{{}}', NULL, {TIME}, {TIME})",
+        *(f"INSERT INTO architectures VALUES ('{digest}', '{{\"of\": \"{digest}\"}}')" for digest in "abcd"),
+        f"INSERT INTO evaluations ({EVALUATION}) VALUES ('j', 1, 'a', 'inherited', 'complete', 2.0, 2.0, {TIME})",
+        f"INSERT INTO evaluations ({EVALUATION}) VALUES ('j', 2, 'b', 'inherited', 'complete', 1.0, 1.0, {TIME})",
+        f"INSERT INTO evaluations ({EVALUATION}) VALUES ('j', 3, 'c', 'inherited', 'failed', 0.5, NULL, {TIME})",
+        f"INSERT INTO evaluations ({EVALUATION}) VALUES ('j', 4, 'b', 'finetuned', 'complete', 0.75, 1.0, {TIME})",
+        "INSERT INTO front_members VALUES ('j', 'inherited', 'a', 1, 2)",
+        "INSERT INTO front_members VALUES ('j', 'inherited', 'b', 2, NULL)",
+        "INSERT INTO front_members VALUES ('j', 'finetuned', 'b', 4, NULL)",
+        f"INSERT INTO events VALUES (1, 'j', 'done', 'stage', 'over', {TIME})",
+        f"INSERT INTO checkpoints VALUES (1, 'j', 'supernet', '/w', 7, NULL, NULL, {TIME})",
+        f"INSERT INTO exports VALUES (1, 'j', 'b', 'pytorch', '/o', 'inherited', 1e-7, NULL, {TIME})",
+        "INSERT INTO breakdowns VALUES ('j', 'b', 'prefill', 0, 'embed', 'mm', 'gemm', 1, 1.0, '1')",
+        "INSERT INTO curve_points VALUES ('j', 0, 'largest', 5.5, 0.1)",
+    ),
+    "0002": (f"INSERT INTO kernel_tables VALUES ('mine', 'gemm', 1, '[]', '[]', '', NULL, {TIME})",),
+    "0003": ("UPDATE measurements SET skewed_us = 2.5",),
+}
 
 
-def test_a_ledger_of_the_first_schema_gets_kernel_tables_and_keeps_its_rows(tmp_path: Path) -> None:
-    path = tmp_path / "frontier.db"
-    path.touch()
-    engine = sqlite_engine(path, "rw")
-    config = schema.alembic_config()
-    with engine.execution_options(writing=True).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        for statement in FIRST_ROWS:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
-    with pytest.raises(InputError, match=r"schema revision 0001 is older .*run: frontier db upgrade"):
-        open_ledger(str(path))
-    assert upgrade(str(path)) == ("0001", HEAD)
-    with open_ledger(str(path)) as ledger:
+@pytest.mark.parametrize("revision", ROWS_OF)
+def test_a_ledger_of_an_earlier_schema_is_upgraded_and_keeps_its_rows(
+    empty_database: str, evaluation: MakeEvaluation, revision: str
+) -> None:
+    make_ledger_of(empty_database, revision)
+    with pytest.raises(InputError, match=rf"schema revision {revision} is older .*run: frontier db upgrade"):
+        open_ledger(empty_database)
+    assert upgrade(empty_database) == (revision, HEAD)
+    with open_ledger(empty_database) as ledger:
         assert ledger.device("mine").hardware == {"threads": 1}
-        assert [(row.median_us, row.skewed_us) for row in ledger.measurements("mine")] == [(1.5, None)]
-        assert ledger.job("j").state == "done"
-        assert ledger.kernel_tables("mine").empty
-        assert list(ledger.devices()["table_rows"]) == [0]
-        table = pd.DataFrame({"m": [1], "runtime": ["r"], "latency_us": [2.5]})
-        ledger.import_device("theirs", {"device": "X"}, [KernelTable("gemm", table, [])])
-        assert list(ledger.devices()["table_rows"]) == [0, 1]
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert ledger.measurements("mine")[0].median_us == 1.5
+        assert list(ledger.devices()["table_rows"]) == [int(revision >= "0002")]
+        assert ledger.measurements("mine")[0].skewed_us == (2.5 if revision >= "0003" else None)
+        assert list(ledger.evaluations("j")["digest"]) == ["a", "b", "c", "b"]
+        assert list(ledger.front("j", at_seq=1)["digest"]) == ["a"]
+        counted = ledger.jobs().loc[0, ["evaluations", "failed", "front_size", "best_val_loss"]]
+        assert counted.tolist() == [4, 1, 1, 0.75]
+        assert len(ledger.events("j")) == len(ledger.checkpoints("j")) == len(ledger.exports("j")) == 1
+        assert len(ledger.breakdown("j", "b")) == len(ledger.curve("j")) == 1
+        # The stream and the front go on from where they were, and what is new can be written.
+        assert ledger.record("j", [evaluation("d", 0.5, 0.5, attempts=2), evaluation("e", 0, 0, state="hopeless")]) == 2
+        assert list(ledger.evaluations("j")["seq"]) == [1, 2, 3, 4, 5, 6]
+        ledger.add_event("j", "done", "k", "more")
+        assert len(ledger.events("j")) == 2
+
+
+def make_ledger_of(database: str, revision: str) -> None:
+    """The tables of an earlier Frontier with rows in every one of them."""
+    if "://" not in database:
+        Path(database).touch()
+    with connected(database, foreign_keys=False) as connection:
+        config = schema.alembic_config()
+        config.attributes["connection"] = connection
+        for step in (step for step in ROWS_OF if step <= revision):
+            command.upgrade(config, step)
+            for statement in ROWS_OF[step]:
+                connection.exec_driver_sql(statement)
+        if connection.dialect.name == "postgresql":  # the rows named their ids, and the counters did not see it
+            for table in ("events", "checkpoints", "exports"):
+                connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', 1)")
 
 
 @pytest.mark.parametrize("start", ["missing", "old"])
