@@ -12,7 +12,7 @@ GPU_OUT ?= gpu
 GPU_SECONDS ?= 200
 GPU_KERNEL_SECONDS ?= 150
 
-.PHONY: demo test lint types unit bench gpu screenshots system-packages clean
+.PHONY: demo test lint types unit soak bench gpu screenshots system-packages clean
 
 demo: $(VENV)/runtime
 	@mkdir -p $(DEMO)
@@ -38,18 +38,26 @@ types: $(VENV)/dev
 unit: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# What is too long for every change: campaigns of kills at random instants.
+soak: $(VENV)/dev system-packages
+	$(BIN)/python -m pytest -m soak
+
 # Hours on two cores. Each prints a table; the ranking keeps what it trained in ranking-cache and goes on from there.
-bench: $(VENV)/dev
+bench: $(VENV)/bench
 	$(BIN)/python benchmarks/latency_validation.py
 	$(BIN)/python benchmarks/latency_population.py
 	$(BIN)/python benchmarks/latency_memory.py
 	$(BIN)/python benchmarks/latency_tables.py
 	$(BIN)/python benchmarks/kernels_on_cpu.py
 	$(BIN)/python benchmarks/supernet_overhead.py
+	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/scale_sim.py
 	$(BIN)/python benchmarks/supernet_gap.py
 	$(BIN)/python benchmarks/equal_flops.py
 	$(BIN)/python benchmarks/ranking.py --space hybrid-lm
 	$(BIN)/python benchmarks/ranking.py --space pyramid-vit --task digits
+	$(BIN)/python benchmarks/search_efficiency.py --workers 2
+	$(BIN)/python benchmarks/scoring_throughput.py
 
 # On a machine with an NVIDIA GPU, with the torch, triton, pydantic, numpy and pytest of PYTHON: nothing is installed.
 # The reports in $(GPU_OUT) grow as they are made: gpu_kernels.json and .md for GPU_KERNEL_SECONDS at most,
@@ -67,8 +75,14 @@ gpu:
 screenshots: $(VENV)/dev system-packages
 	$(BIN)/python -m frontier.dashboard.screenshots --db $(DEMO)/frontier.db --out $(DEMO)/screenshots
 
-# Browser tests drive Chromium. It is installed where that is allowed; a test that misses it says so.
+# Browser tests drive Chromium, those of the ledger a PostgreSQL server. Both are installed where that is allowed; a test
+# that misses one says so.
 system-packages:
+	@if [ -z "$$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] && ! command -v postgres >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	    else echo "PostgreSQL's server is not installed: tests of it will be skipped"; fi; fi
 	@if ! command -v chromium >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -96,6 +110,10 @@ $(VENV)/runtime: pyproject.toml constraints.txt $(VENV)/torch
 $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/torch
 	$(PIP) -e .[dev]
 	@touch $@ $(VENV)/runtime
+
+$(VENV)/bench: pyproject.toml constraints.txt $(VENV)/torch
+	$(PIP) -e .[dev,bench]
+	@touch $@ $(VENV)/dev $(VENV)/runtime
 
 clean:
 	rm -rf $(VENV) $(DEMO)

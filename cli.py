@@ -14,8 +14,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from .db import Job, Ledger, open_ledger, upgrade
+from .db import Ledger, open_ledger
 from .errors import InputError
+from .ledger_commands import db_app, job_app
+from .shared_options import DEFAULT_DB, Db, JobArgument, Json, named_job
 from .terminal import TerminalReporter, print_facts, print_frame, print_json
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 3
@@ -29,14 +31,11 @@ app = typer.Typer(
     add_completion=False,
 )
 device_app = typer.Typer(help="Devices: measure one, list them, check predictions.", no_args_is_help=True)
-db_app = typer.Typer(help="The ledger's database.", no_args_is_help=True)
 app.add_typer(device_app, name="device")
+app.add_typer(job_app, name="job")
 app.add_typer(db_app, name="db")
 
-Db = Annotated[str, typer.Option("--db", envvar="FRONTIER_DB", help="database: a SQLite file or a SQLAlchemy URL")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="FRONTIER_RUNS", help="folder for the files of jobs")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a job's id, the beginning of it, or latest")]
 Space = Annotated[str, typer.Option(help="whose kernels and architectures: a preset or a YAML file")]
 DeviceName = Annotated[str, typer.Option("--name", help="the profile's name")]
 Threads = Annotated[int, typer.Option(help="CPU threads")]
@@ -53,7 +52,6 @@ Duplicates = Annotated[
     str, typer.Option(help="calls measured more than once that disagree: refuse, drop, fastest or last")
 ]
 Seed = Annotated[int, typer.Option(help="for what is drawn at random")]
-DEFAULT_DB = "frontier.db"
 DEFAULT_RUNS = Path("frontier-runs")
 
 _on_interrupt: list[str] = []
@@ -121,7 +119,7 @@ def resume(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None
     from .jobs.driver import resume as resume_job
 
     with open_ledger(db, create=False) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        found = _job(ledger, job)
+        found = named_job(ledger, job)
         _created(found.id, db, quiet=True)
         resume_job(ledger, found, reporter)
         _finished(ledger, found.id, db, as_json)
@@ -146,7 +144,7 @@ def jobs(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
 def show(job: JobArgument, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """Show a job: its state, what it found, what happened."""
     with open_ledger(db, create=False, read_only=True) as ledger:
-        found = _job(ledger, job)
+        found = named_job(ledger, job)
         events = ledger.events(found.id)
         exports = ledger.exports(found.id)
     if as_json:
@@ -170,7 +168,7 @@ def front(
     from .jobs.front_table import front_table
 
     with open_ledger(db, create=False, read_only=True) as ledger:
-        frame = front_table(ledger, _job(ledger, job))
+        frame = front_table(ledger, named_job(ledger, job))
     if as_json:
         print_json(frame)
     elif as_csv:
@@ -202,7 +200,7 @@ def export(
     if weights not in ("best", "inherited", "finetuned"):
         raise InputError(f"--weights: best, inherited or finetuned; got {weights!r}")
     with open_ledger(db, create=False) as ledger:
-        found = _job(ledger, job)
+        found = named_job(ledger, job)
         digest = _best(ledger, found.id) if architecture == "best" else architecture
         exported = export_architecture(ledger, found, digest, export_format, out, weights)  # type: ignore[arg-type]
     if as_json:
@@ -334,22 +332,55 @@ def device_export(
 
 @device_app.command("import")
 def device_import(
-    files: Tables,
     name: Annotated[str, typer.Option("--name", help="the new device's name")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="kernel tables: Parquet or CSV")] = None,
+    like: Annotated[str | None, typer.Option(help="an imported device to start from, where little is measured")] = None,
+    rates: Annotated[Path | None, typer.Option(help="with --like: what data sheets say of both devices (JSON)")] = None,
     duplicates: Duplicates = "refuse",
     db: Db = DEFAULT_DB,
     as_json: Json = False,
 ) -> None:
     """Keep published kernel tables as a device that need not be at hand."""
     from .jobs.kernel_tables import import_device
+    from .jobs.like_devices import import_like
     from .jobs.table_devices import fit_tables
     from .latency_models.tables.reader import read_import
 
-    read = read_import(files, duplicates)
-    with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
-        report = import_device(ledger, name, read)
+    if like is None and (rates or not files):
+        raise InputError("--like: needed without tables and with --rates, which compare two devices; got none")
+    read = read_import(files, duplicates) if files else None
+    with open_ledger(db, create=like is None) as ledger, TerminalReporter(quiet=as_json) as reporter:
+        if like is not None:
+            report = import_like(ledger, name, like, read, rates, reporter)
+        else:
+            assert read is not None, "without a known device there are tables"
+            report = import_device(ledger, name, read)
         fit_tables(ledger, name, reporter)
     print_json(vars(report)) if as_json else print_facts(report.facts())
+
+
+@device_app.command("propose")
+def device_propose(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="an imported device, or one that is like it")],
+    out: Annotated[Path, typer.Option(help="the CSV file to write; it must not exist")],
+    kind: Annotated[str, typer.Option(help="which table: gemm, moe, ...")] = "gemm",
+    count: Annotated[int, typer.Option(help="how many calls")] = 50,
+    where: Annotated[str | None, typer.Option(help="a condition on columns, such as 'm <= 64'")] = None,
+    seed: Seed = 0,
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+) -> None:
+    """Propose which kernel calls to measure next on a device like this one, as a table to fill in."""
+    from .jobs.like_devices import propose_calls
+    from .jobs.new_file import write_new
+
+    with open_ledger(db, create=False, read_only=True) as ledger:
+        calls = propose_calls(ledger, device, kind, count, where, seed)
+    write_new(out, calls.to_csv(index=False).encode())
+    if as_json:
+        print_json({"file": str(out), "calls": len(calls)})
+        return
+    print(f"{out} written: {len(calls)} calls of {kind}; fill in device, runtime and latency_us, then import it")
 
 
 @device_app.command("fit")
@@ -414,16 +445,6 @@ def device_validate(
     print(validation_line(found.__dict__, count, name))
 
 
-@db_app.command("upgrade")
-def db_upgrade(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
-    """Bring the database to this version's schema."""
-    before, after = upgrade(db)
-    if as_json:
-        print_json({"from": before, "to": after})
-        return
-    print(f"{db}: schema {before or 'none'} to {after}" if before != after else f"{db}: schema {after}, up to date")
-
-
 def main() -> None:
     """The `frontier` command."""
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -478,16 +499,6 @@ def _finished(ledger: Ledger, job_id: str, db: str, as_json: bool) -> None:
     print(f"job {job_id} is {job.state}: a front of {front_size} architectures")
     print(f"see it as a table: frontier front {job_id} --db {db}")
     print(f"see it in a browser: frontier dashboard --db {db}")
-
-
-def _job(ledger: Ledger, name: str) -> Job:
-    """The job of this id, the one whose id begins so, or the newest."""
-    if name != "latest":
-        return ledger.job(name)
-    newest = ledger.jobs()
-    if not len(newest):
-        raise InputError(f"JOB: a ledger with jobs; got an empty one: {ledger.url}")
-    return ledger.job(newest.iloc[0]["id"])
 
 
 def _best(ledger: Ledger, job_id: str) -> str:

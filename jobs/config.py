@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 import yaml
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,15 +24,26 @@ from pydantic import (
 
 from ..errors import InputError
 from ..evaluators.tasks import BUILT_IN_DATA, TASKS, LanguageModelConfig, TaskConfig, kind_of
-from ..latency_models import Runtime, Workload
+from ..latency_models import PHASES, Runtime, Workload
 from ..search_space import SearchSpace, first_problem
 
-Objective = Literal["val_loss", "latency_ms", "param_count", "peak_memory_bytes"]
-Limited = Literal["latency_ms", "param_count", "peak_memory_bytes"]
-SamplerName = Literal["nsga2", "tpe", "random"]
+Objective = Literal[
+    "val_loss",
+    "latency_ms",
+    "prefill_latency_ms",
+    "decode_latency_ms",
+    "train_latency_ms",
+    "param_count",
+    "peak_memory_bytes",
+]
 RuleName = Literal["balanced", "uniform", "sandwich", "stratified", "progressive", "fair", "multi", "attentive"]
 
+# The objectives that are the latency of one phase, whichever phase the device is asked for.
+PHASE_OF: dict[str, str] = {f"{phase}_latency_ms": phase for phase in PHASES}
+
 TASK_PATHS = ("data", "tokenizer")
+# Job files written before there were other algorithms than samplers say the latter.
+ALGORITHM_KEYS = ("algorithm", "sampler")
 
 
 class _Part(BaseModel):
@@ -71,7 +83,7 @@ class DeviceConfig(_Part):
 
 
 class Limit(_Part):
-    """A hard constraint: candidates above it are never scored."""
+    """A hard constraint. What is predicted to be above it is never scored; what is found to be is not on the front."""
 
     max: PositiveFloat
 
@@ -79,7 +91,7 @@ class Limit(_Part):
 class TrainingConfig(_Part):
     """How the supernet is trained."""
 
-    steps: PositiveInt = Field(400, description="updates of the shared weights")
+    steps: NonNegativeInt = Field(400, description="updates of the shared weights; 0 takes those of warm_start")
     batch_size: PositiveInt = Field(8, description="windows or images per worker and update")
     learning_rate: PositiveFloat = Field(0.005, description="peak of a warm-up and cosine schedule")
     warmup_steps: NonNegativeInt = Field(20, description="updates until the peak")
@@ -94,7 +106,10 @@ class TrainingConfig(_Part):
     distill_below_nats: NonNegativeFloat = Field(2.2, description="distil only once the largest is better than this")
     distill_warmup: float = Field(0.0, ge=0.0, le=1.0, description="share of the steps before any distilling")
     distill_ramp: float = Field(0.0, ge=0.0, le=1.0, description="share of the steps over which distill_weight rises")
-    workers: PositiveInt = Field(2, description="data-parallel workers")
+    workers: PositiveInt = Field(2, description="data-parallel workers, each with subnets and a batch of its own")
+    fewest_workers: PositiveInt | None = Field(
+        None, description="train with so few while the cluster has no room for more; null: wait for all workers"
+    )
     threads: PositiveInt = Field(1, description="CPU threads per worker")
     use_gpu: bool = Field(False, description="one GPU per worker")
     report_every: PositiveInt = Field(25, description="updates between points of the loss curve")
@@ -102,6 +117,8 @@ class TrainingConfig(_Part):
 
     @model_validator(mode="after")
     def _the_batch_can_be_split(self) -> Self:
+        if self.fewest_workers is not None and self.fewest_workers > self.workers:
+            raise ValueError(f"fewest_workers: at most workers = {self.workers}; got {self.fewest_workers}")
         subnets = self.random_subnets + 2
         if self.rule == "multi" and self.batch_size < subnets:
             raise ValueError(
@@ -111,15 +128,33 @@ class TrainingConfig(_Part):
 
 
 class SearchConfig(_Part):
-    """How architectures are proposed and scored."""
+    """How architectures are proposed and scored, and when that ends."""
 
     evaluations: PositiveInt = Field(240, description="architectures to score")
-    sampler: SamplerName = Field("nsga2", description="who proposes: nsga2, tpe or random")
-    population: int = Field(40, ge=2, description="population of nsga2")
+    seconds: PositiveFloat | None = Field(None, description="end after so much time too; null: however long it takes")
+    patience: NonNegativeInt = Field(0, description="end when so many evaluations gained next to nothing; 0: never")
+    least_gain: float = Field(0.001, ge=0.0, lt=1.0, description="share of the hypervolume that counts as a gain")
+    algorithm: str = Field(
+        "predictor",
+        validation_alias=AliasChoices(*ALGORITHM_KEYS),
+        description="who proposes: predictor, evolution, nsga2, nsga3, tpe, slimming, random, or FILE.py:NAME",
+    )
+    population: int = Field(40, ge=2, description="population of nsga2, nsga3 and evolution")
     batch_size: PositiveInt = Field(4, description="architectures per call to a worker")
     recalibrate_steps: NonNegativeInt = Field(0, description="updates of a subnet's norm weights before it is scored")
+    limit_seconds: PositiveFloat = Field(300.0, description="an architecture that takes longer has failed")
+    give_up_margin: NonNegativeFloat | None = Field(
+        None, description="stop scoring what is this share worse than the front after a part of the data; null: never"
+    )
     workers: PositiveInt = Field(2, description="scoring workers")
     threads: PositiveInt = Field(1, description="CPU threads per worker")
+    use_gpu: bool = Field(False, description="one GPU per worker")
+
+
+class WarmStartConfig(_Part):
+    """Another job's supernet to go on from. Its space and data must be this job's."""
+
+    job: str = Field(min_length=1, description="the other job's id in the same database, or the beginning of it")
 
 
 class FinalistsConfig(_Part):
@@ -131,6 +166,7 @@ class FinalistsConfig(_Part):
     learning_rate: PositiveFloat = Field(0.002, description="peak of a warm-up and cosine schedule")
     workers: PositiveInt = Field(2, description="how many at once")
     threads: PositiveInt = Field(1, description="CPU threads each")
+    distill_weight: float = Field(0.0, ge=0.0, le=1.0, description="share of the largest subnet's predictions")
 
 
 class ClusterConfig(_Part):
@@ -148,7 +184,10 @@ class JobConfig(_Part):
     space: str | dict[str, Any] = Field("tiny-lm", description="a preset, a YAML file, or the space itself")
     device: DeviceConfig = Field(DeviceConfig(), description="what latency is predicted for")
     objectives: tuple[Objective, ...] = Field(("val_loss", "latency_ms"), description="what is minimised")
-    constraints: dict[Limited, Limit] = Field({}, description="hard limits, such as latency_ms: {max: 3.0}")
+    constraints: dict[Objective, Limit] = Field({}, description="hard limits, such as latency_ms: {max: 3.0}")
+    warm_start: WarmStartConfig | None = Field(
+        None, description="go on from another job's supernet, {job: ID}; with training.steps 0 from its scores too"
+    )
     training: TrainingConfig = Field(TrainingConfig(), description="the supernet's training")
     search: SearchConfig = Field(SearchConfig(), description="the search itself")
     finalists: FinalistsConfig = Field(FinalistsConfig(), description="what happens to the front's members")
@@ -162,6 +201,9 @@ class JobConfig(_Part):
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("objectives: each is listed once")
         self._check_workload()
+        self._check_phases()
+        if not self.training.steps and self.warm_start is None:
+            raise ValueError("training.steps: at least 1 without a warm_start; got 0")
         for part in ("training", "search", "finalists"):
             asked = getattr(self, part).threads * getattr(self, part).workers
             if asked > self.cluster.cpus and self.cluster.address is None:
@@ -183,6 +225,13 @@ class JobConfig(_Part):
                 f"got {device.seq_len}"
             )
 
+    def _check_phases(self) -> None:
+        if isinstance(self.task, LanguageModelConfig):
+            return
+        for name in (*self.objectives, *self.constraints):
+            if PHASE_OF.get(name, "prefill") != "prefill":
+                raise ValueError(f"{name}: images are seen at once, there is prefill_latency_ms; got {name}")
+
     @property
     def workload(self) -> Workload:
         """The workload whose latency is the objective. Images are read whole, whatever `seq_len` says."""
@@ -192,15 +241,21 @@ class JobConfig(_Part):
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
-        """The objective's workload first, then for text what else is shown, at the same size: reading and decoding."""
+        """The objective's workload first, then what else is an objective, limited or shown, at the same size.
+
+        For text reading and decoding are always among them.
+        """
+        asked = {phase for name in (*self.objectives, *self.constraints) if (phase := PHASE_OF.get(name))}
         if not isinstance(self.task, LanguageModelConfig):
             return (self.workload,)
-        cached = min(self.device.seq_len, self.task.context - 1)
-        shown = {
-            "prefill": Workload("prefill", self.device.batch, self.device.seq_len),
-            "decode": Workload("decode", self.device.batch, cached),
-        }
-        return (self.workload, *(workload for phase, workload in shown.items() if phase != self.device.phase))
+        phases = [phase for phase in PHASES if phase in asked | {"prefill", "decode"} and phase != self.device.phase]
+        # Of a whole context one token less is cached when the next one is decoded.
+        most = {"decode": self.task.context - 1}
+        size = self.device.seq_len
+        return (
+            self.workload,
+            *(Workload(phase, self.device.batch, min(size, most.get(phase, size))) for phase in phases),
+        )
 
     def open_space(self) -> SearchSpace:
         """The space of this job.
@@ -238,7 +293,7 @@ def load_job(path: Path) -> JobConfig:
 def _with_paths_from(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The job with its relative paths made absolute, so that it can be resumed from anywhere."""
     placed = dict(raw)
-    space, task = raw.get("space"), raw.get("task")
+    space, task, search = raw.get("space"), raw.get("task"), raw.get("search")
     if isinstance(space, str) and (folder / space).is_file():
         placed["space"] = str((folder / space).resolve())
     if isinstance(task, dict):
@@ -247,6 +302,11 @@ def _with_paths_from(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
             else value
             for key, value in task.items()
         }  # fmt: skip
+    if isinstance(search, dict):
+        placed["search"] = {
+            key: absolute(value, folder) if key in ALGORITHM_KEYS and ".py:" in str(value) else value
+            for key, value in search.items()
+        }
     return placed
 
 

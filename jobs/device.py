@@ -162,16 +162,23 @@ def check_sizes(space: SearchSpace, shape: Shape, workload: Workload, limits: Ma
 
 
 def check_latency(
-    predictor: Predictor, device: str, space: SearchSpace, workload: Workload, limits: Mapping[str, float]
+    predictor: Predictor,
+    device: str,
+    space: SearchSpace,
+    workloads: Mapping[str, Workload],
+    limits: Mapping[str, float],
 ) -> None:
     """Refuse a limit on latency that no architecture of the space is predicted to meet on the device.
+
+    `workloads` says which latency is meant by what may be limited.
 
     Raises:
         InputError: with the best value that the space can reach.
     """
-    if "latency_ms" in limits:
-        least = predictor.least(space, workload, "latency_ms")
-        _compare("latency_ms", least, limits["latency_ms"], f"{space.name} reaches on {device}")
+    for quantity, workload in workloads.items():
+        if quantity in limits:
+            least = predictor.least(space, workload, "latency_ms")
+            _compare(quantity, least, limits[quantity], f"{space.name} reaches on {device}")
 
 
 def _compare(quantity: str, least: float, limit: float, where: str) -> None:

@@ -15,12 +15,16 @@ from ..evaluators.tasks import Task, open_task
 from ..latency_models import DeviceProfile
 from ..search_space import SearchSpace
 from ..supernet.shapes import check_fits
+from .algorithms import algorithm_factory
 from .config import JobConfig, parse_job
+from .costs import latencies
 from .device import check_latency, check_sizes, open_predictor, profile_device
 from .reporter import Reporter
+from .resources import check_gpus
 from .run_folder import held
 from .stages import Run
 from .table_devices import imported_profile
+from .warm_start import open_warm_start
 
 PROFILE_FILE = "device.json"
 
@@ -45,6 +49,8 @@ def prepare(config: JobConfig, source: str) -> Prepared:
     with _named(source):
         space, task = config.open_space(), open_task(config.task)
         config = config.model_copy(update={"task": task.config})
+        check_algorithm(config.search.algorithm)
+        check_gpus(config)
         check_fits(space, task.shape)
         check_sizes(space, task.shape, config.workload, _limits(config))
     return Prepared(config, source, space, task)
@@ -74,11 +80,12 @@ def launch(
     """
     config, space, task = prepared.config, prepared.space, prepared.task
     with _named(prepared.source):
+        warm_start = open_warm_start(ledger, config, space, task)
         profile = imported_profile(ledger, config.device.name) or profile_device(
             ledger, config.device, space, task.shape, config.workloads, config.seed, reporter
         )
         predictor = open_predictor(ledger, profile, task.shape, reporter)
-        check_latency(predictor, profile.name, space, config.workload, _limits(config))
+        check_latency(predictor, profile.name, space, latencies(config), _limits(config))
     job_id = f"{config.name}-{secrets.token_hex(3)}"
     run_dir = (runs / job_id).resolve()
     with held(run_dir):
@@ -96,7 +103,7 @@ def launch(
             job_id, {"space_count": str(space.count()), "data_revision": task.revision, **task.baselines()}
         )
         on_created(job_id)
-        Run(config, ledger, ledger.job(job_id), task, space, profile, predictor, reporter).stages()
+        Run(config, ledger, ledger.job(job_id), task, space, profile, predictor, reporter, warm_start).stages()
     return job_id
 
 
@@ -122,7 +129,21 @@ def resume(ledger: Ledger, job: Job, reporter: Reporter) -> None:
         profile = DeviceProfile.from_json(json.loads((run_dir / PROFILE_FILE).read_text()))
         space = SearchSpace.parse(job.space, job.id)
         predictor = open_predictor(ledger, profile, task.shape, reporter)
-        Run(config, ledger, job, task, space, profile, predictor, reporter).stages()
+        with _named(job.id):
+            warm_start = open_warm_start(ledger, config, space, task)
+        Run(config, ledger, job, task, space, profile, predictor, reporter, warm_start).stages()
+
+
+def check_algorithm(name: str) -> None:
+    """Refuse a search algorithm that there is not, before anything starts.
+
+    Raises:
+        InputError: with those that there are.
+    """
+    try:
+        algorithm_factory(name)
+    except InputError as error:
+        raise InputError(f"search.{error}") from None
 
 
 def _limits(config: JobConfig) -> dict[str, float]:

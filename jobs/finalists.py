@@ -41,12 +41,19 @@ def finalists_stage(
     def record(finalist: Finalist) -> None:
         inherited = next(evaluation for evaluation in left if evaluation.digest == finalist.digest)
         ledger.record(job_id, [_evaluation(inherited, finalist, measured.get(finalist.digest))])
-        ledger.add_checkpoint(job_id, "finalist", finalist.weights_path, finalist.steps, digest=finalist.digest)
+        if finalist.weights_path is not None:
+            ledger.add_checkpoint(job_id, "finalist", finalist.weights_path, finalist.steps, digest=finalist.digest)
         done[finalist.digest] = inherited
         ledger.set_progress(job_id, "finetune", len(done), len(chosen))
-        reporter.progress(len(done), len(chosen), f"{inherited.val_loss:.3f} to {finalist.val_loss:.3f} nats")
+        reporter.progress(len(done), len(chosen), _told(inherited, finalist))
 
     fine_tune(_plan(config, ledger, job_id, supernet), supernet, list(architectures.values()), record)
+
+
+def _told(inherited: Evaluation, finalist: Finalist) -> str:
+    if finalist.val_loss is None:
+        return f"{finalist.digest} failed: {finalist.reason}"
+    return f"{inherited.val_loss:.3f} to {finalist.val_loss:.3f} nats"
 
 
 def choose_finalists(ledger: Ledger, job_id: str, count: int) -> list[Evaluation]:
@@ -75,6 +82,7 @@ def _plan(config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet) ->
         threads=settings.threads,
         seed=config.seed,
         run_dir=str(Path(ledger.job(job_id).run_dir)),
+        distill_weight=settings.distill_weight,
     )
 
 
@@ -82,6 +90,8 @@ def _evaluation(inherited: Evaluation, finalist: Finalist, measured: Measured | 
     return replace(
         inherited,
         fidelity="finetuned",
+        state="complete" if finalist.reason is None else "failed",
+        reason=finalist.reason,
         val_loss=finalist.val_loss,
         latency_measured_ms=measured.latency_ms if measured else None,
         worker=None,

@@ -6,24 +6,39 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ray.train import TrainingFailedError
+
 from ..db import CurvePoint, Job, Ledger
 from ..evaluators.cluster import ray_cluster
 from ..evaluators.scoring import ScoringPool
 from ..evaluators.tasks import Task
-from ..evaluators.training import TrainingPlan, TrainingReport, batch_seed, load_supernet, train_supernet
+from ..evaluators.training import (
+    WEIGHTS_FILE,
+    TrainingPlan,
+    TrainingReport,
+    batch_seed,
+    load_supernet,
+    train_supernet,
+)
 from ..latency_models import DeviceProfile, Predictor
 from ..search_space import SearchSpace
 from ..supernet import Supernet
+from ..supernet.checkpoint import load_tensors, save_tensors
 from ..supernet.expert_load import ExpertLoad
 from ..supernet.optimizer import TrainerOptions
 from ..supernet.trainer import Batch
+from .agreement import finalists_agree
+from .algorithms import Quality
 from .config import JobConfig
 from .device import validate_device
 from .finalists import finalists_stage
 from .reporter import Reporter
 from .search import Search
 from .table_devices import is_imported
+from .warm_start import WarmStart
 
+# Into so many the validation examples are divided where hopeless architectures are given up.
+PARTS = 4
 FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
 
 
@@ -39,6 +54,7 @@ class Run:
     profile: DeviceProfile
     predictor: Predictor
     reporter: Reporter
+    warm_start: WarmStart | None = None
 
     def stages(self) -> None:
         """Run them all; on every way out the job's state says how it ended."""
@@ -50,6 +66,7 @@ class Run:
                 self._enter("finetune", "from inherited weights")
                 at_hand = not is_imported(self.profile.hardware)
                 finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter, at_hand)
+            self._compare_finalists()
             self._validate()
             self._finish(search)
         except KeyboardInterrupt:
@@ -66,13 +83,42 @@ class Run:
         if len(finished):
             return Path(finished.iloc[-1]["path"])
         settings = self.config.training
+        if not settings.steps:
+            return self._take_over()
         self._enter("train", f"{settings.steps} steps by the rule {settings.rule}")
         self.reporter.stage("train", settings.steps)
         started = time.monotonic()
-        weights = train_supernet(training_plan(self.config, self.space, self.job.run_dir), self._on_training)
+        weights = self._train_through_failures()
         self.ledger.add_checkpoint(self.job.id, "supernet", str(weights), settings.steps)
         seconds = round(time.monotonic() - started, 1)
         self.ledger.add_facts(self.job.id, {"supernet_steps": settings.steps, "supernet_seconds": seconds})
+        return weights
+
+    def _train_through_failures(self) -> Path:
+        """Train, and train on from the last checkpoint whenever workers failed but got further than the time before."""
+        initial = str(self.warm_start.weights) if self.warm_start else None
+        plan = training_plan(self.config, self.space, self.job.run_dir, initial)
+        while True:
+            reached = self._step_reached()
+            try:
+                return train_supernet(plan, self._on_training)
+            except TrainingFailedError as error:
+                if self._step_reached() <= reached:
+                    raise
+                told = f"workers were lost, on from step {self._step_reached()}: {' '.join(str(error).split())[:200]}"
+                self.ledger.add_event(self.job.id, "train", "retry", told)
+
+    def _step_reached(self) -> int:
+        curve = self.ledger.curve(self.job.id)
+        return int(curve["step"].max()) if len(curve) else 0
+
+    def _take_over(self) -> Path:
+        """The weights of the job that this one goes on from, as they are."""
+        assert self.warm_start is not None, "without steps there is a warm start"
+        weights = Path(self.job.run_dir) / WEIGHTS_FILE
+        save_tensors(load_tensors(self.warm_start.weights), weights)
+        self.ledger.add_checkpoint(self.job.id, "supernet", str(weights), self.warm_start.steps)
+        self._enter("train", f"the supernet of {self.warm_start.job.id}, {self.warm_start.steps} steps")
         return weights
 
     def _on_training(self, report: TrainingReport) -> None:
@@ -90,25 +136,48 @@ class Run:
 
     def _search(self, supernet: Supernet) -> Search:
         settings = self.config.search
-        self._enter("search", f"{settings.evaluations} evaluations proposed by {settings.sampler}")
+        self._enter("search", f"{settings.evaluations} evaluations proposed by {settings.algorithm}")
         self.reporter.stage("search", settings.evaluations)
-        search = Search(self.config, self.space, self.predictor, self.ledger, self.job.id)
+        known = self.warm_start.evaluations(self.ledger) if self.warm_start and not self.config.training.steps else ()
+        spent = float(self.ledger.job(self.job.id).facts.get("search_seconds", 0.0))
+        search = Search(self.config, self.space, self.predictor, self.ledger, self.job.id, known, spent)
         recalibration = recalibration_batches(self.config, self.task)
-        pool = ScoringPool(supernet, self.task.validation_batch(), settings.workers, settings.threads, recalibration)
+        pool = ScoringPool(
+            supernet,
+            self.task.validation_batch(),
+            settings.workers,
+            settings.threads,
+            recalibration,
+            limit_seconds=settings.limit_seconds,
+            parts=1 if settings.give_up_margin is None else PARTS,
+            use_gpu=settings.use_gpu,
+        )
         before, started = len(self.ledger.recorded(self.job.id, "inherited")), time.monotonic()
         try:
             search.run(pool, self.reporter)
         finally:
             pool.close()
-        scored = len(search.evaluations) - before
-        if scored:
-            rate = round(scored / (time.monotonic() - started), 2)
-            self.ledger.add_facts(self.job.id, {"evaluations_per_second": rate, "infeasible": search.infeasible})
-        if search.exhausted:
-            note = f"nothing new was proposed after {len(search.evaluations)} evaluations"
-            self.ledger.add_event(self.job.id, "search", "exhausted", note)
-            self.reporter.note(note)
+        if search.scored > before:
+            rate = round((search.scored - before) / (time.monotonic() - started), 2)
+            self.ledger.add_facts(self.job.id, {"evaluations_per_second": rate})
+        if search.ended:
+            self.ledger.add_event(self.job.id, "search", "ended", search.ended)
+            self.reporter.note(search.ended)
+        self._tell_quality(search)
         return search
+
+    def _tell_quality(self, search: Search) -> None:
+        """How well the search's own predictor foresaw scores, where it has one."""
+        quality = search.keep_quality()
+        if quality is not None:
+            self.ledger.add_facts(self.job.id, {"quality_predictor": asdict(quality)})
+            self.reporter.note(quality_line(quality))
+
+    def _compare_finalists(self) -> None:
+        agreement = finalists_agree(self.ledger, self.job.id)
+        if agreement.count:
+            self.ledger.add_facts(self.job.id, {"finalists": asdict(agreement)})
+            self.reporter.note(str(agreement))
 
     def _validate(self) -> None:
         """Predicted against measured latency, after Ray has gone, so that nothing else runs beside the measuring."""
@@ -136,7 +205,7 @@ class Run:
             best = front.sort_values("val_loss").iloc[0]
             facts = {name: best[name] for name in ("digest", "val_loss", "latency_ms")}
             self.ledger.add_facts(self.job.id, {"best": facts})
-        self.ledger.set_progress(self.job.id, "done", len(search.evaluations), len(search.evaluations))
+        self.ledger.set_progress(self.job.id, "done", search.scored, search.scored)
         self.ledger.add_event(self.job.id, "done", "stage", f"front of {len(front)} architectures")
         self.ledger.set_state(self.job.id, "done")
 
@@ -145,7 +214,9 @@ class Run:
         self.ledger.add_event(self.job.id, stage, "stage", message)
 
 
-def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> TrainingPlan:
+def training_plan(
+    config: JobConfig, space: SearchSpace, run_dir: str, initial_weights: str | None = None
+) -> TrainingPlan:
     """What the training workers are told of a job."""
     settings = config.training
     return TrainingPlan(
@@ -155,13 +226,14 @@ def training_plan(config: JobConfig, space: SearchSpace, run_dir: str) -> Traini
         batch_size=settings.batch_size,
         rule=settings.rule,
         random_subnets=settings.random_subnets,
-        workers=settings.workers,
+        workers=settings.workers if settings.fewest_workers is None else (settings.fewest_workers, settings.workers),
         threads=settings.threads,
         use_gpu=settings.use_gpu,
         seed=config.seed,
         run_dir=run_dir,
         report_every=settings.report_every,
         checkpoint_every=settings.checkpoint_every,
+        initial_weights=initial_weights,
     )
 
 
@@ -175,6 +247,14 @@ def recalibration_batches(config: JobConfig, task: Task) -> list[Batch]:
 def load_text(load: ExpertLoad) -> str:
     """How tokens are spread over experts, in a few words."""
     return f"busiest expert {load.max_over_uniform:.1f} times its share, {load.dead_share:.0%} of experts unused"
+
+
+def quality_line(quality: Quality) -> str:
+    """How well scores were foreseen, in one sentence."""
+    return (
+        f"the search foresaw {quality.count} scores before they were known: Kendall tau {quality.kendall_tau:.2f}, "
+        f"{quality.mean_absolute_error:.3f} off on average, {quality.coverage:.0%} within their 90 % intervals"
+    )
 
 
 def validation_line(figures: dict[str, float], count: int, device: str) -> str:

@@ -102,7 +102,7 @@ class Population:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, rows: NDArray | slice) -> Population:
+    def __getitem__(self, rows: NDArray | slice | list[int]) -> Population:
         """The rows that a slice, a mask or an array of row numbers picks."""
         return Population(self.space, self.indices[rows])
 

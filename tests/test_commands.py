@@ -18,6 +18,7 @@ import pytest
 from conftest import SMALL_JOB, RunJob, frontier_command
 
 from frontier.db import open_ledger
+from frontier.db.schema import head_revision
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,7 +59,7 @@ def test_every_read_command_speaks_json(finished_job: RunJob) -> None:
     assert listed["front_size"] == len(front)
     assert shown["facts"]["validation"]["count"] == 4
     assert device["name"] == "this-machine"
-    assert read_json(finished_job, "db", "upgrade")["to"] == "0003"
+    assert read_json(finished_job, "db", "upgrade")["to"] == head_revision()
     for member in front:
         assert member["latency_low_ms"] <= member["latency_ms"] <= member["latency_high_ms"]
 
@@ -72,6 +73,24 @@ def test_the_front_as_csv_and_table_says_the_same(finished_job: RunJob) -> None:
     for member in front:
         assert member["digest"] in table
         assert f"{member['val_loss']:.4g}" in table
+
+
+def test_a_job_moves_to_another_ledger_and_is_deleted_there(finished_job: RunJob, tmp_path: Path) -> None:
+    file, other = tmp_path / "job.zip", RunJob(tmp_path, tmp_path / "other.db", tmp_path, tmp_path, finished_job.job_id)
+    rows = read_json(finished_job, "job", "export", finished_job.job_id, file)["rows"]
+    assert read_json(other, "job", "import", file)["evaluations"] == rows["evaluations"]
+    for command in ("front", "show"):
+        assert read_json(other, command, "latest") == read_json(finished_job, command, finished_job.job_id)
+    table = tmp_path / "evaluations.parquet"
+    assert read_json(other, "job", "evaluations", "latest", "--out", table)["rows"] == rows["evaluations"]
+    assert list(pd.read_parquet(table)["seq"]) == list(range(1, rows["evaluations"] + 1))
+    assert read_json(other, "job", "delete", "latest", "--dry-run")["rows"]["evaluations"] == rows["evaluations"]
+    assert "deleted: " in say(other, "job", "delete", "latest")
+    assert read_json(other, "jobs") == []
+    orphans = read_json(other, "db", "vacuum", "--dry-run")["architectures"]
+    assert orphans > 0
+    assert read_json(other, "db", "vacuum")["architectures"] == orphans
+    assert read_json(other, "db", "vacuum")["architectures"] == 0
 
 
 def test_a_job_by_the_beginning_of_its_id(finished_job: RunJob) -> None:

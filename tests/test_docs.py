@@ -12,6 +12,7 @@ import yaml
 
 from frontier.cli import app
 from frontier.evaluators.tasks import ImageClassificationConfig, LanguageModelConfig
+from frontier.jobs.algorithms import ALGORITHMS
 from frontier.jobs.config import JobConfig, parse_job
 from frontier.jobs.template import job_template
 from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, preset_names
@@ -19,6 +20,7 @@ from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, preset_names
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+SEARCHING = (ROOT / "docs" / "searching.md").read_text()
 
 
 def commands() -> list[str]:
@@ -40,6 +42,12 @@ def test_every_operator_is_documented(kind: str) -> None:
     fields = {**TOKEN_MIXERS, **CHANNEL_MIXERS}[kind].model_fields
     row = next(line for line in ARCHITECTURE.splitlines() if f"| `{kind}` |" in line)
     assert all(f"`{name}`" in row for name in fields if name != "kind")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_search_algorithm_is_documented(algorithm: str) -> None:
+    rows = [line for line in SEARCHING.splitlines() if line.startswith("| `")]
+    assert any(f"`{algorithm}`" in row.split("|")[1] for row in rows)
 
 
 @pytest.mark.parametrize("preset", preset_names())

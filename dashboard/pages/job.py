@@ -113,7 +113,7 @@ def summary(reading: JobReading, view: View) -> str:
     tuned = (reading.evaluations["fidelity"] == "finetuned").sum()
     states = inherited["state"].value_counts()
     parts = [f"{count(states.get('complete', 0))} scored with inherited weights"]
-    parts += [f"{count(states[state])} {state}" for state in ("infeasible", "failed") if state in states]
+    parts += [f"{count(states[state])} {state}" for state in ("infeasible", "hopeless", "failed") if state in states]
     parts += [f"{count(tuned)} fine-tuned"] if tuned else []
     parts.append(f"{count(len(reading.front))} on the front")
     device = caption(reading.job.config)

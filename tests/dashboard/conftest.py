@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
     "objectives": ["val_loss", "latency_ms"],
     "constraints": {"latency_ms": {"max": 6.0}},
     "training": {"steps": 600},
-    "search": {"evaluations": 200, "sampler": "nsga2"},
+    "search": {"evaluations": 200, "algorithm": "predictor"},
     "finalists": {"count": FINALISTS, "steps": 200},
     "seed": 7,
 }

@@ -43,7 +43,21 @@ CASES: dict[str, tuple[Any, str]] = {
     "unknown-nested-key": ({**JOB, "training": {"step": 3}}, r"job.yaml: training.step: Extra inputs .*; got 3"),
     "wrong-type": ({**JOB, "training": {"steps": "many"}}, r"training.steps: .* valid integer.*; got \"many\""),
     "budget-of-zero": ({**JOB, "search": {"evaluations": 0}}, r"search.evaluations: .* greater than 0; got 0"),
-    "unknown-sampler": ({**JOB, "search": {"sampler": "magic"}}, r"search.sampler: .*'nsga2', .*; got \"magic\""),
+    "unknown-algorithm": (
+        {**JOB, "search": {"algorithm": "magic"}}, r"job.yaml: search.algorithm: one of .*nsga2.*; got 'magic'",
+    ),
+    "algorithm-in-no-file": ({**JOB, "search": {"algorithm": "no.py:Mine"}}, r"job.yaml: search.algorithm: .*no.py"),
+    "more-gpus-than-there-are": (
+        {**JOB, "cluster": {"cpus": 99}, "search": {"use_gpu": True, "workers": 99}},
+        r"job.yaml: search.workers: with use_gpu at most the \d+ GPUs of this machine; got 99",
+    ),
+    "no-training-and-no-supernet": (
+        {**JOB, "training": {"steps": 0}}, r"job.yaml: .*training.steps: at least 1 without a warm_start; got 0",
+    ),
+    "latency-of-a-phase-images-have-not": (
+        {**JOB, "task": IMAGES, "space": "pyramid-vit", "objectives": ["val_loss", "decode_latency_ms"]},
+        r"decode_latency_ms: images are seen at once",
+    ),
     "unknown-objective": ({**JOB, "objectives": ["val_loss", "beauty"]}, r"objectives.1: .*; got \"beauty\""),
     "one-objective": ({**JOB, "objectives": ["val_loss"]}, r"objectives: val_loss and at least one other"),
     "unknown-constraint": ({**JOB, "constraints": {"price": {"max": 1}}}, r"constraints.price.*; got \"price\""),

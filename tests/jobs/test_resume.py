@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 import yaml
 from conftest import SMALL_JOB, RunJob, frontier_command
+from watched_job import LIMIT_SECONDS, outcome, processes_using, ray_folders_of, rows, wait_until
 
-from frontier.db import Ledger, open_ledger
+from frontier.db import open_ledger
 
 STEPS = SMALL_JOB["training"]["steps"]
 EVALUATIONS = SMALL_JOB["search"]["evaluations"]
 FINALISTS = SMALL_JOB["finalists"]["count"]
-LIMIT_SECONDS = 300
-VOLATILE = ["created_at", "seconds", "worker"]
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], what: str) -> None:
-    """Wait for a condition of the running driver; its own end or the limit fail the test."""
-    give_up = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        assert process.poll() is None, f"the driver ended before {what}: {process.communicate()[1][-2000:]}"
-        assert time.monotonic() < give_up, f"waited {LIMIT_SECONDS} s for {what}"
-        time.sleep(0.02)
-
-
-def ray_folders_of(pid: int) -> list[Path]:
-    return list(Path("/tmp").glob(f"frontier-ray-{pid}-*"))
-
-
-def processes_using(folder: Path) -> list[str]:
-    found = []
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder) in command.read_bytes().decode(errors="replace"):
-                found.append(str(command))
-        except OSError:
-            continue
-    return found
-
-
-def rows(ledger: Ledger, job_id: str, fidelity: str) -> dict[str, tuple[object, ...]]:
-    """Everything the ledger holds of each evaluation."""
-    frame = ledger.evaluations(job_id, fidelity).drop(columns=["on_front", "architecture"])
-    assert frame["digest"].is_unique
-    return {row.digest: tuple(map(str, row)) for row in frame.itertuples(index=False)}
-
-
-def outcome(ledger: Ledger, job_id: str) -> list[dict[str, object]]:
-    """What two searches of one seed must agree on, in their order."""
-    frame = ledger.evaluations(job_id, "inherited")
-    return frame.drop(columns=VOLATILE).map(str).to_dict("records")
 
 
 def test_killed_in_every_stage(finished_job: RunJob, tmp_path: Path) -> None:
