@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--algorithm", default="predictor", help=", ".join(ALGORITHMS))
     parser.add_argument("--evaluations", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=64, help="simulated; each has two batches on its way")
-    parser.add_argument("--batch-size", type=int, default=16, help="architectures per call to a worker")
+    parser.add_argument("--batch-size", type=int, default=32, help="architectures per call to a worker")
     parser.add_argument("--rows", type=int, default=10, help="lines of the table")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Literal, Self, get_args
 
@@ -88,7 +88,7 @@ class Architecture(Spec):
             return (self.width,) * len(self.blocks)
         return tuple(stage.width for stage in self.stages for _ in range(stage.depth))
 
-    @property
+    @cached_property
     def canonical(self) -> str:
         """The one spelling of this architecture: sorted keys, every field written except those at their default."""
         return json.dumps(_without_defaults(self), sort_keys=True, separators=(",", ":"))
@@ -131,5 +131,9 @@ def _without_defaults(value: Any) -> Any:
             if name == "kind" or getattr(value, name) != field.default
         }
     if isinstance(value, tuple):
-        return [_without_defaults(item) for item in value]
+        return [_plain_block(item) if isinstance(item, Block) else _without_defaults(item) for item in value]
     return value
+
+
+# Thousands of architectures share a few hundred blocks. What is kept is read only.
+_plain_block = lru_cache(maxsize=2**16)(_without_defaults)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from .architecture import Architecture, Block, Stage
+from .operators import Spec
 from .space import SearchSpace
 
 ABSENT = -1
@@ -122,7 +123,7 @@ class Population:
         return Architecture(
             width=stages[0].width,
             blocks=tuple(
-                Block(token_mixer=space.token_specs[token], channel_mixer=space.channel_specs[channel])  # type: ignore[arg-type]
+                _block(space.token_specs[token], space.channel_specs[channel])
                 for token, channel in zip(indices[columns.token], indices[columns.channel], strict=True)
                 if token != ABSENT
             ),
@@ -156,6 +157,12 @@ class Population:
                 name = self.columns.names[half.start + slot]
                 rule = "an option" if present[row, slot] else f"{ABSENT}, the depth leaves no such block"
                 raise InputError(f"indices: {name} of row {row} is {rule}; got {self.indices[row, half][slot]}")
+
+
+@lru_cache(maxsize=2**16)
+def _block(token_mixer: Spec, channel_mixer: Spec) -> Block:
+    """Thousands of architectures share a few hundred blocks; building one takes longer than finding it."""
+    return Block(token_mixer=token_mixer, channel_mixer=channel_mixer)  # type: ignore[arg-type]
 
 
 def present_blocks(space: SearchSpace, indices: Indices) -> NDArray[np.bool_]:

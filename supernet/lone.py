@@ -44,6 +44,8 @@ def updates(
         loss = hard_loss = cross_entropy(logits, targets)
         if soft_targets is not None:
             loss = (1 - distill_weight) * hard_loss + distill_weight * soft_cross_entropy(logits, soft_targets)
+        # They would otherwise lie in memory beside the gradients.
+        del logits
         if options.balance_weight and routings:
             loss = loss + options.balance_weight * torch.stack([balance_loss(routing) for routing in routings]).mean()
         loss.backward()

@@ -27,7 +27,7 @@ from .unseen import Unseen, row_keys, stack
 GENERATIONS = 3
 PARENTS = 128
 SHORTLIST = 256
-MOST_AT_ONCE = 1024
+MOST_AT_ONCE = 4096
 # Batches up to this size are picked one by one.
 ONE_BY_ONE = 128
 # The model learns anew and picks anew when the evaluations have grown by this share.
@@ -130,7 +130,7 @@ class PredictorSearch(Algorithm):
         # What was picked but never asked for is forgotten.
         self._expected = {key: one for key, one in self._expected.items() if key in self._pending}
         improvement = self._learn()
-        pool, shares = self._unseen.empty, self._settings.screened // GENERATIONS
+        pool, shares = self._unseen.empty, max(self._settings.screened, 2 * count) // GENERATIONS
         parents = stack(self._problem.space, [self._front.population, self._elite])
         for generation in range(GENERATIONS):
             pool = self._best_of(stack(self._problem.space, [pool, self._bred(parents, shares, generation)]),

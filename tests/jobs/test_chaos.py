@@ -43,7 +43,7 @@ def workers_of(pid: int) -> list[int]:
         except OSError:
             continue
         ours = any(str(ray_folder) in raylet for ray_folder in ray_folders_of(pid))
-        if ours and name.startswith("ray::") and "IDLE" not in name:
+        if ours and name.startswith("ray::") and not name.endswith(("IDLE", "Agent")):
             found.append(int(folder.name))
     return sorted(found)
 
