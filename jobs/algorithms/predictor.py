@@ -13,7 +13,8 @@ from threadpoolctl import ThreadpoolController
 
 from ...search_space.population import Indices, Population
 from .algorithm import Algorithm, Quality
-from .batch_picking import best_first, deviations, pick, pick_many
+from .batch_picking import deviations, pick, pick_many
+from .candidates import Candidates
 from .encoding import Encoding
 from .expected_improvement import Improvement, improvement_over
 from .foresight import Foresight
@@ -130,14 +131,15 @@ class PredictorSearch(Algorithm):
         # What was picked but never asked for is forgotten.
         self._expected = {key: one for key, one in self._expected.items() if key in self._pending}
         improvement = self._learn()
-        pool, shares = self._unseen.empty, max(self._settings.screened, 2 * count) // GENERATIONS
+        pool = Candidates.none(self._unseen.empty, len(self._uncertain))
+        shares = max(self._settings.screened, 2 * count) // GENERATIONS
         parents = stack(self._problem.space, [self._front.population, self._elite])
         for generation in range(GENERATIONS):
-            pool = self._best_of(stack(self._problem.space, [pool, self._bred(parents, shares, generation)]),
-                                 improvement, max(SHORTLIST, 2 * count))  # fmt: skip
-            parents = stack(self._problem.space, [self._front.population, pool[:PARENTS]])
-        self._elite = pool[:PARENTS]
-        return self._batch_of(pool, improvement, count) if len(pool) else pool
+            bred, _ = self._unseen.open(self._bred(parents, shares, generation))
+            pool = pool.joined(self._judged(pool.others(bred), improvement)).best(max(SHORTLIST, 2 * count))
+            parents = stack(self._problem.space, [self._front.population, pool.population[:PARENTS]])
+        self._elite = pool.population[:PARENTS]
+        return self._batch_of(pool, improvement, count) if len(pool) else pool.population
 
     def _learn(self) -> Improvement:
         """Condition the model on what is told and on its way; returns what a gain is measured by."""
@@ -189,31 +191,27 @@ class PredictorSearch(Algorithm):
             return stack(first.space, [breeder.mutate(children, rng), neighbours])
         return stack(first.space, [children, neighbours, breeder.sample(count, rng)])
 
-    def _best_of(self, population: Population, improvement: Improvement, count: int) -> Population:
-        """Those of a population that are open and promise most, best first."""
-        population, _ = self._unseen.open(population)
+    def _judged(self, population: Population, improvement: Improvement) -> Candidates:
+        """What is believed of a population, and what it promises."""
         groups, values = self._features(population)
         mean, deviation = self._model.predict(groups)
         values[:, self._uncertain] = mean
         deviation = deviations(deviation**2, self._uncertain)
-        gains = self._survival(groups) * improvement(values, deviation)
-        return population[best_first(gains, deviation)[:count]]
-
-    def _batch_of(self, pool: Population, improvement: Improvement, count: int) -> Population:
-        groups, values = self._features(pool)
         chance = self._survival(groups)
+        return Candidates(population, values, deviation, chance, chance * improvement(values, deviation))
+
+    def _batch_of(self, pool: Candidates, improvement: Improvement, count: int) -> Population:
         if count > ONE_BY_ONE:
-            mean, deviation = self._model.predict(groups)
-            values[:, self._uncertain] = mean
-            rows = pick_many(improvement, values, deviations(deviation**2, self._uncertain), chance, count)
-            variance = deviation[rows, 0] ** 2
+            rows = pick_many(improvement, pool.values, pool.deviation, pool.chance, count)
+            variance = pool.deviation[rows][:, self._uncertain][:, 0] ** 2
         else:
-            mean, covariance = self._model.joint(groups)
-            values[:, self._uncertain] = mean
-            rows = pick(improvement, values, covariance, self._model.noise, self._uncertain, chance, count)
+            groups, _ = self._features(pool.population)
+            _, covariance = self._model.joint(groups)
+            rows = pick(improvement, pool.values, covariance, self._model.noise, self._uncertain, pool.chance, count)
             variance = np.diagonal(covariance[0])[rows]
-        self._expect(pool[rows], mean[rows, 0], variance + self._model.noise[0])
-        return pool[rows]
+        picked, mean = pool.population[rows], pool.values[rows][:, self._uncertain][:, 0]
+        self._expect(picked, mean, variance + self._model.noise[0])
+        return picked
 
     def _expect(self, population: Population, mean: Values, variance: Values) -> None:
         """Remember predictions, to compare them with the scores."""
