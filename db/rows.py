@@ -100,7 +100,7 @@ class CurvePoint:
 class Quality:
     """How well a quality predictor that had learned from `evaluations` did on `held_out` others.
 
-    `error` is the root mean square error in units of the validation loss, `coverage` the share of held-out losses that
+    `error` is the mean absolute error in units of the validation loss, `coverage` the share of held-out losses that
     lay within the interval it gave.
     """
 
