@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.db.hypervolume import dominated_volume
 from frontier.jobs.algorithms import Problem
 from frontier.jobs.algorithms.front import non_dominated
-from frontier.jobs.algorithms.hypervolume import hypervolume
 from frontier.search_space.population import Population
 
 Values = NDArray[np.float64]
@@ -39,8 +39,8 @@ class Objective:
         """Of `known` values (any number, objectives), which hold the whole true front."""
         front = known[non_dominated(known)]
         reference = front.max(axis=0) + MARGIN * np.ptp(front, axis=0)
-        return cls(name, problem, score, front, reference, hypervolume(front, reference), architectures)
+        return cls(name, problem, score, front, reference, dominated_volume(front, reference), architectures)
 
     def share(self, values: Values) -> float:
         """The share of the true front's hypervolume that `values` (any number, objectives) reach."""
-        return hypervolume(values, self.reference) / self.volume
+        return dominated_volume(values, self.reference) / self.volume

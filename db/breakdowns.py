@@ -12,7 +12,8 @@ from ..errors import InputError
 from .tables import BreakdownRow, EvaluationRow
 from .words import PHASES
 
-Breakdowns = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+Breakdown = Mapping[str, Sequence[Mapping[str, Any]]]
+Breakdowns = Mapping[str, Breakdown]
 
 
 def write_breakdowns(session: Session, job_id: str, breakdowns: Breakdowns) -> None:

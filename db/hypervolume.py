@@ -1,6 +1,6 @@
-"""Exact hypervolume of two to four objectives, all minimised. Pure: it knows nothing of SQL.
+"""Exact hypervolume, all objectives minimised. Pure: it knows nothing of SQL.
 
-Two objectives are a staircase; three are slices along the last, each a staircase; four add up what each point dominates
+Two objectives are a staircase; three are slices along the last, each a staircase; more add up what each point dominates
 alone, the points taken along the last objective (Fonseca, Paquete, López-Ibáñez 2006; While, Bradstreet, Barone 2012).
 """
 
@@ -27,6 +27,11 @@ def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -
     """
     if not 1 <= len(reference) <= MOST_OBJECTIVES:
         raise InputError(f"hypervolume: of 1 to {MOST_OBJECTIVES} objectives; got {len(reference)}")
+    return dominated_volume(points, reference)
+
+
+def dominated_volume(points: Sequence[Sequence[float]] | np.ndarray, reference: Sequence[float] | np.ndarray) -> float:
+    """As `hypervolume`, of any number of objectives, however long that takes."""
     corner = np.asarray(reference, dtype=np.float64)
     inside = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
     inside = inside[(inside < corner).all(axis=1) & np.isfinite(inside).all(axis=1)]
@@ -65,7 +70,7 @@ def _volume(points: np.ndarray, corner: np.ndarray) -> float:
         return 0.0
     if len(corner) == 1:
         return float(corner[0] - points.min())
-    return _OF_OBJECTIVES[len(corner)](points, corner)
+    return _OF_FEW.get(len(corner), _volume_of_many)(points, corner)
 
 
 def _area(points: np.ndarray, corner: np.ndarray) -> float:
@@ -87,20 +92,20 @@ def _volume_3(points: np.ndarray, corner: np.ndarray) -> float:
     return volume
 
 
-def _volume_4(points: np.ndarray, corner: np.ndarray) -> float:
-    """Four objectives: what each point adds in the first three, times how far it reaches along the fourth."""
-    ordered = points[np.argsort(points[:, 3], kind="stable")]
-    front = np.empty((0, 3))
+def _volume_of_many(points: np.ndarray, corner: np.ndarray) -> float:
+    """More objectives: what each point adds in all but the last, times how far it reaches along the last."""
+    ordered = points[np.argsort(points[:, -1], kind="stable")]
+    front = np.empty((0, len(corner) - 1))
     volume = 0.0
     for point in ordered:
-        added = _alone(point[:3], front, corner[:3])
+        added = _alone(point[:-1], front, corner[:-1])
         if added > 0:
-            volume += added * float(corner[3] - point[3])
-            front = np.vstack([front[~(front >= point[:3]).all(axis=1)], point[:3]])
+            volume += added * float(corner[-1] - point[-1])
+            front = np.vstack([front[~(front >= point[:-1]).all(axis=1)], point[:-1]])
     return volume
 
 
-_OF_OBJECTIVES = {2: _area, 3: _volume_3, 4: _volume_4}
+_OF_FEW = {2: _area, 3: _volume_3}
 
 
 def _alone(point: np.ndarray, front: np.ndarray, corner: np.ndarray) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.stats import kendalltau
 
 from ..db import Ledger
@@ -28,16 +29,16 @@ class Agreement:
 
 def finalists_agree(ledger: Ledger, job_id: str) -> Agreement:
     """Compare what is known of a job's finalists before and after their fine-tuning."""
-    tuned = ledger.evaluations(job_id, "finetuned").query("state == 'complete'").set_index("digest")
-    inherited = ledger.evaluations(job_id, "inherited").set_index("digest").loc[tuned.index]
+    tuned = [one for one in ledger.recorded(job_id, "finetuned").values() if one.state == "complete"]
+    inherited = [ledger.evaluation(job_id, one.digest, "inherited") for one in tuned]
     return Agreement(
         len(tuned),
-        _tau(inherited["val_loss"].to_numpy(float), tuned["val_loss"].to_numpy(float)),
-        _tau(tuned["latency_ms"].to_numpy(float), tuned["latency_measured_ms"].to_numpy(float)),
+        _tau((before.val_loss, after.val_loss) for before, after in zip(inherited, tuned, strict=True)),
+        _tau((one.latency_ms, one.latency_measured_ms) for one in tuned),
     )
 
 
-def _tau(before: np.ndarray, after: np.ndarray) -> float | None:
-    known = np.isfinite(before) & np.isfinite(after)
-    tau = float(kendalltau(before[known], after[known]).statistic) if known.sum() > 1 else np.nan
-    return None if np.isnan(tau) else tau
+def _tau(pairs: Iterable[tuple[float | None, float | None]]) -> float | None:
+    known = [pair for pair in pairs if None not in pair]
+    tau = float(kendalltau(*zip(*known, strict=True)).statistic) if len(known) > 1 else math.nan
+    return None if math.isnan(tau) else tau

@@ -22,20 +22,12 @@ from pydantic import (
     model_validator,
 )
 
+from ..db.words import Objective
 from ..errors import InputError
 from ..evaluators.tasks import BUILT_IN_DATA, TASKS, LanguageModelConfig, TaskConfig, kind_of
 from ..latency_models import PHASES, Runtime, Workload
 from ..search_space import SearchSpace, first_problem
 
-Objective = Literal[
-    "val_loss",
-    "latency_ms",
-    "prefill_latency_ms",
-    "decode_latency_ms",
-    "train_latency_ms",
-    "param_count",
-    "peak_memory_bytes",
-]
 RuleName = Literal["balanced", "uniform", "sandwich", "stratified", "progressive", "fair", "multi", "attentive"]
 
 # The objectives that are the latency of one phase, whichever phase the device is asked for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -50,16 +51,24 @@ class CostModel:
 
     def breakdown(self, architecture: Architecture) -> dict[str, list[dict[str, Any]]]:
         """Where an architecture's latency goes, by phase."""
-        return {w.phase: self.predictor.breakdown(architecture, w) for w in self.config.workloads}
+        return {w.phase: self.predictor.breakdown(architecture, w) for w in self._workloads}
 
     def _predictions(self, population: Population) -> dict[Workload, Predictions]:
-        return {w: self.predictor.predict_population(population, w) for w in self.config.workloads}
+        return {w: self.predictor.predict_population(population, w) for w in self._workloads}
 
     def _quantity(self, predictions: dict[Workload, Predictions], name: str) -> np.ndarray:
-        workload = latencies(self.config).get(name)
+        workload = self._latencies.get(name)
         if workload is not None:
             return predictions[workload].latency_ms
-        return np.asarray(getattr(predictions[self.config.workload], name), dtype=float)
+        return np.asarray(getattr(predictions[self._workloads[0]], name), dtype=float)
+
+    @cached_property
+    def _workloads(self) -> tuple[Workload, ...]:
+        return self.config.workloads
+
+    @cached_property
+    def _latencies(self) -> dict[str, Workload]:
+        return latencies(self.config)
 
     def _kept(self, predictions: dict[str, Prediction]) -> dict[str, Any]:
         main = predictions[self.config.device.phase]

@@ -45,10 +45,19 @@ class LikeModels(Mapping[str, CallTimes]):
             self._models[kind] = self._open(kind)
         return self._models[kind]
 
+    @property
+    def unfitted(self) -> list[str]:
+        """Kinds that are known by the device's own table, to which nothing was fitted yet."""
+        tables = self._ledger.kernel_tables(self._device.name).set_index("kind")["row_count"]
+        return [kind for kind in self._own.unfitted if self._stands_alone(kind, tables[kind])]
+
+    def _stands_alone(self, kind: str, measured: int) -> bool:
+        # A mapping opens what it is asked whether it has.
+        return measured >= OWN_TABLE_FROM or kind not in list(self._known)
+
     def _open(self, kind: str) -> CallTimes:
         frame = self._ledger.kernel_table(self._device.name, kind)
-        # A mapping opens what it is asked whether it has.
-        if frame is not None and (len(frame) >= OWN_TABLE_FROM or kind not in list(self._known)):
+        if frame is not None and self._stands_alone(kind, len(frame)):
             return self._own[kind]
         measured = pd.DataFrame(columns=list(KINDS[kind].columns)) if frame is None else frame
         rates = _pair(self._device.name, self._device.hardware)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..db import Evaluation, Ledger
-from ..db.breakdowns import Breakdowns
+from ..db.breakdowns import Breakdown
 
 FLUSH_SECONDS = 0.5
 FLUSH_ROWS = 500
@@ -26,14 +26,14 @@ class Recorder:
     def __init__(self, ledger: Ledger, job_id: str, on_written: Callable[[], None]) -> None:
         self._ledger, self._job_id, self._on_written = ledger, job_id, on_written
         self._evaluations: list[Evaluation] = []
-        self._breakdowns: Breakdowns = {}
+        self._breakdowns: dict[str, Breakdown] = {}
         self._written_at = time.monotonic()
 
-    def add(self, evaluation: Evaluation, breakdown: dict | None) -> None:
+    def add(self, evaluation: Evaluation, breakdown: Breakdown | None) -> None:
         """One more; written with those that wait, if the last transaction is long ago or they are many."""
         self._evaluations.append(evaluation)
         if breakdown is not None:
-            self._breakdowns = {**self._breakdowns, evaluation.digest: breakdown}
+            self._breakdowns[evaluation.digest] = breakdown
         if len(self._evaluations) >= FLUSH_ROWS or time.monotonic() - self._written_at >= FLUSH_SECONDS:
             self.flush()
 

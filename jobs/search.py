@@ -66,7 +66,8 @@ class Search:
         known: what another job scored with the same weights.
         spent_seconds: how long earlier runs of this job searched.
 
-    After `run`, `scored` architectures were evaluated by this run and those before it, and `ended` says why no more.
+    After `run`, `scored` architectures were evaluated by this run and those before it, and `ended` says why no more;
+    `recorded_before` of them were in the ledger when it began.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Search:
         self._asked: set[str] = set()
         self._spent_seconds = spent_seconds
         self._quality_at = 1
+        self.recorded_before = len(self._recorded)
         self.scored = 0
         self.ended = ""
 
@@ -139,7 +141,9 @@ class Search:
         """The losses beyond which there is no hope, where the job gives up such architectures."""
         if self._config.search.give_up_margin is None:
             return None
-        return self._stopping.bounds(self._costs.costs(batch.population[batch.to_score]).values)
+        objectives = self._config.objectives
+        costs = [[batch.predicted[row].get(name, np.nan) for name in objectives] for row in batch.to_score]
+        return self._stopping.bounds(np.array(costs))
 
     def _take_over(self, recorder: Recorder) -> None:
         """Begin with what another job scored, as far as it is feasible here; none of it is proposed again."""

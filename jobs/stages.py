@@ -152,7 +152,7 @@ class Run:
             parts=1 if settings.give_up_margin is None else PARTS,
             use_gpu=settings.use_gpu,
         )
-        before, started = len(self.ledger.recorded(self.job.id, "inherited")), time.monotonic()
+        before, started = search.recorded_before, time.monotonic()
         try:
             search.run(pool, self.reporter)
         finally:

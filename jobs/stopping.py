@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..db import Evaluation
 from ..db.front import Front
-from .algorithms.hypervolume import hypervolume
+from ..db.hypervolume import dominated_volume
 from .config import JobConfig
 from .costs import SCORED
 
@@ -72,7 +72,7 @@ class Stopping:
         """Compare the front with that of the last time, both seen from the worst point so far."""
         points = self._points()
         if self._earlier is not None:
-            before, now = (hypervolume(front, self._worst) for front in (self._earlier, points))
+            before, now = (dominated_volume(front, self._worst) for front in (self._earlier, points))
             self._stalled = now - before <= self._settings.least_gain * now
         self._earlier = points
 

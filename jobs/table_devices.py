@@ -39,12 +39,12 @@ def imported_profile(ledger: Ledger, name: str) -> DeviceProfile | None:
 
 
 def fit_tables(ledger: Ledger, device: str, reporter: Reporter) -> None:
-    """Fit what nothing was fitted to yet of a device's tables, and keep it in the ledger.
+    """Fit what nothing was fitted to yet of the tables that a device is priced by, and keep it in the ledger.
 
     Raises:
         InputError: there is no such device.
     """
-    models = KeptModels(ledger, device, reporter)
+    models = _models(ledger, device, reporter)
     missing = models.unfitted
     if missing:
         reporter.stage("fit", len(missing))
@@ -59,15 +59,18 @@ def table_kernels(ledger: Ledger, device: str, reporter: Reporter) -> TableKerne
     Raises:
         InputError: there is no such device, or it has no table of matrix products.
     """
-    stored = ledger.device(device)
-    if stored is None:
-        raise InputError(f"device: one in {ledger.url}; got {device!r}")
-    if "like" in stored.hardware:
-        return TableKernels(LikeModels(ledger, stored, reporter))
-    models = KeptModels(ledger, device, reporter)
+    models = _models(ledger, device, reporter)
     if not models:
         raise InputError(f"device: one with imported tables; got {device!r}")
     return TableKernels(models)
+
+
+def _models(ledger: Ledger, device: str, reporter: Reporter) -> KeptModels | LikeModels:
+    """What is known of each kind of kernel on a device."""
+    stored = ledger.device(device)
+    if stored is not None and "like" in stored.hardware:
+        return LikeModels(ledger, stored, reporter)
+    return KeptModels(ledger, device, reporter)
 
 
 def table_predictor(ledger: Ledger, profile: DeviceProfile, shape: Shape, reporter: Reporter) -> Predictor:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from conftest import frontier_command
+
 from frontier.db import Ledger
 
 LIMIT_SECONDS = 300
@@ -20,6 +22,24 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], wh
         assert process.poll() is None, f"the driver ended before {what}: {process.communicate()[1][-2000:]}"
         assert time.monotonic() < give_up, f"waited {LIMIT_SECONDS} s for {what}"
         time.sleep(0.02)
+
+
+def start(job_file: Path, db: Path, runs: Path) -> tuple[subprocess.Popen[str], str]:
+    """Launch a job by the command a user would type; its driver, and its id as soon as that is told."""
+    process = frontier_command("search", job_file, "--db", db, "--runs", runs)
+    assert process.stdout is not None
+    return process, process.stdout.readline().split()[1].rstrip(";")
+
+
+def wait_until_gone(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a driver that was killed, and for that of the cluster it started."""
+    folders = ray_folders_of(process.pid)
+    process.communicate(timeout=LIMIT_SECONDS)
+    for folder in folders:
+        give_up = time.monotonic() + 60
+        while processes_using(folder):
+            assert time.monotonic() < give_up, f"Ray outlives its driver: {processes_using(folder)}"
+            time.sleep(0.1)
 
 
 def ray_folders_of(pid: int) -> list[Path]:

@@ -17,7 +17,6 @@ from .unseen import Unseen, stack
 
 CROSSED = 0.8
 FROM_FRONT = 0.8
-TRIES = 16
 
 
 class Evolution(Algorithm):
@@ -35,19 +34,15 @@ class Evolution(Algorithm):
         parts = [self._unseen.take_ends(count)]
         beginners = self._settings.population - len(self._unseen)
         parts.append(self._unseen.take_sample(min(max(0, beginners), count - len(parts[0]))))
-        for _ in range(TRIES):
-            missing = count - sum(map(len, parts))
-            if not missing or not len(self._living):
-                break
-            parts.append(self._unseen.take(self._children(missing), missing))
-        parts.append(self._unseen.take_sample(count - sum(map(len, parts))))
+        missing = count - sum(map(len, parts))
+        if len(self._living):
+            parts.append(self._unseen.take_bred(missing, self._children))
+        else:
+            parts.append(self._unseen.take_sample(missing))
         return stack(self._problem.space, parts)
 
     def tell(self, population: Population, values: Values) -> None:
-        self._unseen.claim(population)
-        # Those of another search may break the constraints of this one.
-        good = np.isfinite(values).all(axis=1) & (self._problem.costs(population).violation <= 0)
-        population, values = population[good], values[good]
+        population, values = self._unseen.told(population, values)
         self._front.add(population, values)
         latest = slice(-self._settings.population, None)
         self._living = stack(population.space, [self._living, population])[latest]

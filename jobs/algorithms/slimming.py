@@ -20,7 +20,6 @@ from .unseen import Unseen, row_keys, stack
 NEIGHBOURS = 8
 DRAWS = 12
 STEPS_TO_FEASIBLE = 1000
-TRIES = 16
 
 
 class Slimming(Algorithm):
@@ -51,19 +50,16 @@ class Slimming(Algorithm):
         parts = [self._unseen.take_ends(count)]
         self._go_down()
         parts.append(self._unseen.take(self._candidates, count - len(parts[0])))
-        for _ in range(TRIES):
-            missing = count - sum(map(len, parts))
-            if not missing or not len(self._front):
-                break
-            parts.append(self._unseen.take(self._near_front(missing), missing))
-        parts.append(self._unseen.take_sample(count - sum(map(len, parts))))
+        missing = count - sum(map(len, parts))
+        if len(self._front):
+            parts.append(self._unseen.take_bred(missing, self._near_front))
+        else:
+            parts.append(self._unseen.take_sample(missing))
         return stack(self._problem.space, parts)
 
     def tell(self, population: Population, values: Values) -> None:
-        self._unseen.claim(population)
         self._values.update(zip(row_keys(population), values, strict=True))
-        good = np.isfinite(values).all(axis=1) & (self._problem.costs(population).violation <= 0)
-        self._front.add(population[good], values[good])
+        self._front.add(*self._unseen.told(population, values))
 
     def _go_down(self) -> None:
         """Step down while the scores of all candidates are known."""

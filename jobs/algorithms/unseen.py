@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ...search_space import SearchSpace
 from ...search_space.breeding import Breeder
 from ...search_space.population import Population
-from .problem import Costs, Problem
+from .problem import Costs, Problem, Values
 
 DRAWN = 1024
 ROUNDS = 32
+BREEDINGS = 16
 NEAR = 256
 # Spaces up to this size are listed once random draws find nothing new.
 LISTED = 50_000
@@ -92,6 +93,26 @@ class Unseen:
         else:
             parts.append(self.take(self._listed(), count - sum(map(len, parts))))
         return stack(self.problem.space, parts)
+
+    def take_bred(self, count: int, breed: Callable[[int], Population]) -> Population:
+        """As many as there are among what `breed` makes when it is told how many are missing, the rest as a sample."""
+        parts: list[Population] = [self.empty]
+        for _ in range(BREEDINGS):
+            missing = count - sum(map(len, parts))
+            if not missing:
+                break
+            parts.append(self.take(breed(missing), missing))
+        parts.append(self.take_sample(count - sum(map(len, parts))))
+        return stack(self.problem.space, parts)
+
+    def told(self, population: Population, values: Values) -> tuple[Population, Values]:
+        """Claim what is told; of it those that were scored and keep the constraints.
+
+        Those of another search may break them.
+        """
+        self.claim(population)
+        good = np.isfinite(values).all(axis=1) & (self.problem.costs(population).violation <= 0)
+        return population[good], values[good]
 
     def _draw(self) -> Population:
         drawn = self.breeder.sample(DRAWN, self._rng)

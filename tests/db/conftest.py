@@ -14,7 +14,7 @@ import pytest
 from frontier.db import Evaluation, Job, Ledger, open_ledger
 from frontier.db.tables import Base
 
-from .postgresql_server import PostgresqlServer, missing
+from .postgresql_server import PostgresqlServer, missing, running_server
 
 MADE_ONCE = "made_once"
 _numbers = count()
@@ -36,12 +36,8 @@ def postgresql() -> Iterator[PostgresqlServer]:
         pytest.fail(missing())
     if missing():
         pytest.skip(missing())
-    server = PostgresqlServer()
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from frontier.db.mounts import file_system_of
 from frontier.errors import InputError
 
 from .killed_writer import batch_of
-from .postgresql_server import PostgresqlServer
+from .postgresql_server import PostgresqlServer, running_server
 from .writers import JOB, check_front, check_rows
 
 MakeEvaluation = Callable[..., Evaluation]
@@ -40,12 +40,8 @@ def make_job(ledger: Ledger) -> Job:
 @pytest.fixture
 def own_server(postgresql: PostgresqlServer) -> Iterator[PostgresqlServer]:
     """A server that may be stopped while others use the shared one."""
-    server = PostgresqlServer()
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 def test_a_server_that_restarts_loses_nothing_and_the_writer_goes_on(own_server: PostgresqlServer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import SMALL_JOB, RunJob, frontier_command
-from watched_job import outcome, processes_using, ray_folders_of, rows, wait_until
+from watched_job import outcome, processes_using, ray_folders_of, rows, start, wait_until, wait_until_gone
 
 from frontier.db import Ledger, open_ledger
 
@@ -56,7 +55,7 @@ def kill_a_worker(process: subprocess.Popen[str], rng: Random) -> None:
 
 def kill_the_driver(process: subprocess.Popen[str], rng: Random) -> None:
     process.kill()
-    _gone(process)
+    _killed(process)
 
 
 def kill_the_cluster(process: subprocess.Popen[str], rng: Random) -> None:
@@ -66,17 +65,12 @@ def kill_the_cluster(process: subprocess.Popen[str], rng: Random) -> None:
         for command in map(Path, processes_using(folder)):
             if command.read_bytes().split(b"\0")[0].decode().endswith(CLUSTER):
                 os.kill(int(command.parent.name), signal.SIGKILL)
-    _gone(process)
+    _killed(process)
 
 
-def _gone(process: subprocess.Popen[str]) -> None:
-    folders = ray_folders_of(process.pid)
-    process.communicate(timeout=LIMIT_SECONDS)
+def _killed(process: subprocess.Popen[str]) -> None:
+    wait_until_gone(process)
     assert process.returncode != 0, "the job had ended before it was killed"
-    give_up = time.monotonic() + 60
-    while any(processes_using(folder) for folder in folders):
-        assert time.monotonic() < give_up, "Ray outlives its driver"
-        time.sleep(0.1)
 
 
 KILLS = {"worker": kill_a_worker, "driver": kill_the_driver, "cluster": kill_the_cluster}
@@ -97,12 +91,6 @@ def assert_same_job(ledger: Ledger, job_id: str, undisturbed: str) -> None:
     assert list(ledger.curve(job_id)["loss_nats"]) == list(ledger.curve(undisturbed)["loss_nats"])
     # When ASHA stops a finalist depends on who is ahead at that moment, so losses may differ; who they are may not.
     assert rows(ledger, job_id, "finetuned").keys() == rows(ledger, undisturbed, "finetuned").keys()
-
-
-def start(job_file: Path, db: Path, runs: Path) -> tuple[subprocess.Popen[str], str]:
-    process = frontier_command("search", job_file, "--db", db, "--runs", runs)
-    assert process.stdout is not None
-    return process, process.stdout.readline().split()[1].rstrip(";")
 
 
 def test_a_worker_lost_in_every_stage_and_the_cluster_at_last(finished_job: RunJob, tmp_path: Path) -> None:

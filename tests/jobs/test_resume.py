@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from random import Random
 
 import pytest
 import yaml
 from conftest import SMALL_JOB, RunJob, frontier_command
-from watched_job import LIMIT_SECONDS, outcome, processes_using, ray_folders_of, rows, wait_until
+from watched_job import LIMIT_SECONDS, outcome, rows, start, wait_until, wait_until_gone
 
 from frontier.db import open_ledger
 
@@ -24,9 +23,7 @@ def test_killed_in_every_stage(finished_job: RunJob, tmp_path: Path) -> None:
     seed = int.from_bytes(os.urandom(4))
     print(f"instants drawn from seed {seed}")
     rng = Random(seed)
-    process = frontier_command("search", finished_job.job_file, "--db", finished_job.db, "--runs", tmp_path / "runs")
-    assert process.stdout is not None
-    job_id = process.stdout.readline().split()[1].rstrip(";")
+    process, job_id = start(finished_job.job_file, finished_job.db, tmp_path / "runs")
     with open_ledger(str(finished_job.db), read_only=True) as ledger:
         step, scored, tuned = rng.randrange(1, STEPS), rng.randrange(1, EVALUATIONS), rng.randrange(FINALISTS)
         instants = {
@@ -40,14 +37,8 @@ def test_killed_in_every_stage(finished_job: RunJob, tmp_path: Path) -> None:
             wait_until(reached, process, instant)
             committed = {fidelity: rows(ledger, job_id, fidelity) for fidelity in ("inherited", "finetuned")}
             curve = set(ledger.curve(job_id)["step"])
-            folders = ray_folders_of(process.pid)
             process.kill()
-            process.communicate()
-            for folder in folders:
-                give_up = time.monotonic() + 60
-                while processes_using(folder):
-                    assert time.monotonic() < give_up, f"Ray outlives its driver: {processes_using(folder)}"
-                    time.sleep(0.1)
+            wait_until_gone(process)
             assert ledger.job(job_id).state == "running", instant
             process = frontier_command("resume", job_id, "--db", finished_job.db)
             for fidelity, before in committed.items():
@@ -90,9 +81,7 @@ def test_an_interrupted_job_is_resumable_and_says_the_command(
 
 
 def test_one_driver_at_a_time(finished_job: RunJob, tmp_path: Path) -> None:
-    process = frontier_command("search", finished_job.job_file, "--db", finished_job.db, "--runs", tmp_path / "runs")
-    assert process.stdout is not None
-    job_id = process.stdout.readline().split()[1].rstrip(";")
+    process, job_id = start(finished_job.job_file, finished_job.db, tmp_path / "runs")
     second = frontier_command("resume", job_id, "--db", finished_job.db)
     _, err = second.communicate(timeout=120)
     process.kill()

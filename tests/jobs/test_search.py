@@ -17,6 +17,7 @@ from frontier.jobs.search import Search
 from frontier.latency_models import Composition, Measurement, Predictor, Tracer
 from frontier.latency_models.predicting.fit import KernelModel
 from frontier.search_space import Architecture
+from frontier.terminal import TerminalReporter
 
 BUDGET = 23
 
@@ -46,14 +47,6 @@ class Lawful:
 def loss_of(architecture: Architecture) -> float:
     """Wider is better, and so is deeper; the digest breaks ties."""
     return 3.0 - architecture.width / 32 - len(architecture.blocks) / 4 + int(architecture.digest[:4], 16) / 1e6
-
-
-class Silent:
-    def stage(self, name: str, total: int) -> None: ...
-
-    def progress(self, done: int, total: int, text: str = "") -> None: ...
-
-    def note(self, message: str) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +87,7 @@ def search(
     ledger: Ledger, predictor: Predictor, config: JobConfig, job_id: str, pool: Lawful, known: Sequence[Evaluation] = ()
 ) -> Search:
     searched = Search(config, config.open_space(), predictor, ledger, job_id, known)
-    searched.run(pool, Silent())
+    searched.run(pool, TerminalReporter(quiet=True))
     return searched
 
 

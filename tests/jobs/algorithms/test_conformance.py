@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frontier.db.hypervolume import dominated_volume
 from frontier.errors import InputError
 from frontier.jobs.algorithms import ALGORITHMS, Algorithm, AlgorithmSettings, open_algorithm
-from frontier.jobs.algorithms.hypervolume import hypervolume
 from frontier.jobs.algorithms.unseen import row_keys, stack
 from frontier.search_space.breeding import Breeder
 from frontier.search_space.population import Population
@@ -119,7 +119,7 @@ def test_it_finds_more_than_random_search(name: str) -> None:
     for seed in range(2):
         for one, volumes in found.items():
             _, values = search(open_algorithm(one, problem.problem, SETTINGS, seed), problem, 120)
-            volumes.append(hypervolume(values, worst))
+            volumes.append(dominated_volume(values, worst))
     assert np.mean(found[name]) > np.mean(found["random"])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frontier.db.hypervolume import dominated_volume
 from frontier.jobs.algorithms.batch_picking import pick, pick_many
 from frontier.jobs.algorithms.expected_improvement import improvement_over
 from frontier.jobs.algorithms.front import non_dominated
-from frontier.jobs.algorithms.hypervolume import hypervolume
 
 DRAWS = 1000
 IDEAL = np.full(3, -0.3)
@@ -20,7 +20,7 @@ def random_front(objectives: int, rng: np.random.Generator, count: int = 40) -> 
 
 
 def gain(front: np.ndarray, reference: np.ndarray, values: np.ndarray) -> float:
-    return hypervolume(np.concatenate([front, values[None]]), reference) - hypervolume(front, reference)
+    return dominated_volume(np.concatenate([front, values[None]]), reference) - dominated_volume(front, reference)
 
 
 def drawn_gain(
