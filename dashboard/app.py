@@ -10,9 +10,11 @@ from dash import Dash, Input, Output, State, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 
 from . import charts, messages
-from .pages import job, jobs
-from .reading import Reader
+from .access import Access
+from .pages import PAGES
+from .reader import Reader
 from .routes import page
+from .site import Site
 from .theme import INDEX, templates
 
 log = logging.getLogger(__name__)
@@ -22,12 +24,12 @@ RETRY_MS = 2000
 LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 
 
-def create_app(database: str) -> Dash:
+def create_app(database: str, access: Access | None = None) -> Dash:
     """The dashboard over the ledger at `database`: a path or a database URL, which need not exist yet.
 
-    It only reads, takes all it needs from this machine, and loads nothing from the internet.
+    Without `access` it only reads. It takes all it needs from this machine, and loads nothing from the internet.
     """
-    reader = Reader(database)
+    site = Site(Reader(database), access or Access())
     app = Dash(
         __name__,
         title="Frontier",
@@ -40,10 +42,10 @@ def create_app(database: str) -> Dash:
     )
     app.server.config["TRUSTED_HOSTS"] = LOCAL_NAMES
     app.layout = _shell()
-    _register_shell(app, reader)
+    _register_shell(app, site)
     charts.register(app)
-    jobs.register(app, reader)
-    job.register(app, reader)
+    for module in PAGES:
+        module.register(app, site)
     return app
 
 
@@ -71,7 +73,7 @@ def _shell() -> Component:
     )
 
 
-def _register_shell(app: Dash, reader: Reader) -> None:
+def _register_shell(app: Dash, site: Site) -> None:
     @app.callback(
         Output("shell-page", "children"),
         Output("shell-title", "data"),
@@ -88,7 +90,7 @@ def _register_shell(app: Dash, reader: Reader) -> None:
         # A page that writes its own view into the address is shown already, and is not drawn anew for it.
         if shown == [pathname, search] and settled:
             return (no_update,) * 5
-        drawn = page(pathname, search, reader)
+        drawn = page(pathname, search, site)
         return drawn.content, drawn.title, not drawn.retry, [pathname, search], None
 
     app.clientside_callback(

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import InputError
 from .pages import job, jobs
-from .reading import NotThere, Reader, Unreadable
+from .reader import NotThere, Reader, Unreadable
+from .readings.job import read_job
 from .serving import served
 
 WIDTHS = (1440, 390)
@@ -27,12 +28,12 @@ DRAWN = "document.querySelectorAll('.dash-graph--pending').length === 0 && docum
 
 def paths(reader: Reader) -> dict[str, str]:
     """The addresses worth a picture: the jobs, the newest job that has a front, the middle of that front, nothing."""
-    listed = reader.jobs()
+    listed = jobs.read_jobs(reader)
     found = {"jobs": "/", "not-found": "/job/there-is-none"}
     shown = listed[listed["front_size"] > 0]
     if len(shown):
         job_id = shown["id"].iloc[0]
-        front = reader.job(job_id, "inherited").front
+        front = read_job(reader, job_id, "inherited").front
         found["job"] = jobs.href(job_id)
         found["architecture"] = job.href(job_id, front["digest"].iloc[len(front) // 2])
     return found

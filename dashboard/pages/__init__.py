@@ -1,1 +1,9 @@
-"""The pages: each a pure layout, and callbacks that fetch and call it."""
+"""The pages. Each module has `ROUTE` (the addresses it answers), `open_page` (draws one) and `register` (callbacks)."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from . import architecture, job, jobs
+
+PAGES: tuple[ModuleType, ...] = (jobs, job, architecture)

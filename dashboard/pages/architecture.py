@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
 import pandas as pd
-from dash import dcc, html
+from dash import Dash, dcc, html
 from dash.development.base_component import Component
 
 from ...db import Evaluation
@@ -32,10 +33,13 @@ from ..numbers import (
     seconds,
     significant,
 )
+from ..page import Page
 from ..pareto_figure import caption
-from ..reading import ArchitectureReading
+from ..readings.architecture import ArchitectureReading, read_architecture
+from ..site import Site
 from . import jobs
 
+ROUTE = re.compile(r"/job/(?P<job>[^/]+)/architecture/(?P<digest>[^/]+)/?")
 COLUMNS = (
     Column("phase", "Phase", width=80),
     Column("layer", "Layer", width=190),
@@ -46,6 +50,16 @@ COLUMNS = (
     Column("share", "Share", "number", 80, "Share of the phase's latency"),
     Column("source", "Source", width=100, tooltip="Whether this kernel was measured by itself or its time is fitted"),
 )
+
+
+def open_page(site: Site, names: dict[str, str], search: str | None) -> Page:
+    """The page of the architecture that the address names."""
+    found = read_architecture(site.reader, names["job"], names["digest"])
+    return Page(f"{found.best.digest[:8]}, {found.job.name}", layout(found))
+
+
+def register(app: Dash, site: Site) -> None:
+    """Nothing on this page moves by itself."""
 
 
 def layout(reading: ArchitectureReading) -> Component:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -17,11 +18,15 @@ from ..curve_figure import curve_figure
 from ..grids import Column, grid, grid_style
 from ..job_header import facts, header
 from ..numbers import QUANTITIES, count, interval, known, latency, loss, loss_unit, mebibytes, moment
+from ..page import Page
 from ..pareto_figure import caption, pareto_figure
-from ..reading import JobReading, NotThere, Reader, Unreadable
-from ..view import View
+from ..reader import NotThere, Unreadable
+from ..readings.job import JobReading, read_job, read_version
+from ..site import Site
+from ..view import View, read_view
 from . import jobs
 
+ROUTE = re.compile(r"/job/(?P<job>[^/]+)/?")
 POLL_MS = 2000
 OVER = ("done", "failed")
 SHORT_DIGEST = 8
@@ -121,6 +126,13 @@ def summary(reading: JobReading, view: View) -> str:
     return f"{', '.join(parts)}.{latency_of}"
 
 
+def open_page(site: Site, names: dict[str, str], search: str | None) -> Page:
+    """The page of the job that the address names."""
+    view, problem = read_view(search)
+    read = read_job(site.reader, names["job"], view.front)
+    return Page(read.job.name, layout(read, view, problem))
+
+
 def layout(reading: JobReading, view: View, problem: str | None = None) -> Component:
     """The page of a job. `problem` is what was wrong with the view that the address asked for."""
     return html.Div(
@@ -188,7 +200,7 @@ def _version(reading: JobReading, view: View) -> str:
     return f"{reading.version} {view.search}"
 
 
-def register(app: Dash, reader: Reader) -> None:
+def register(app: Dash, site: Site) -> None:
     """Refresh the page while its job runs, keep the address in step with the controls, lead from points to pages."""
 
     @app.callback(
@@ -215,9 +227,9 @@ def register(app: Dash, reader: Reader) -> None:
     def refresh(_: int, x: str, y: str, scale: str, front: str, job_id: str, version: str) -> tuple[Any, ...]:
         view = View(x, y, scale, front)
         try:
-            if f"{reader.version(job_id)} {view.search}" == version:
+            if f"{read_version(site.reader, job_id)} {view.search}" == version:
                 return (*[no_update] * 10, None)
-            reading = reader.job(job_id, view.front)
+            reading = read_job(site.reader, job_id, view.front)
         except (Unreadable, NotThere) as error:
             return (*[no_update] * 10, messages.stale(str(error)))
         rows = front_rows(reading.job.id, reading.front, reading.evaluations)

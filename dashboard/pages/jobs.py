@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +13,11 @@ from dash.development.base_component import Component
 from .. import messages
 from ..grids import Column, grid, grid_style
 from ..numbers import SPACE, UNKNOWN, count, known, loss, moment
-from ..reading import Reader, Unreadable
+from ..page import Page
+from ..reader import Reader, Unreadable
+from ..site import Site
 
+ROUTE = re.compile(r"/")
 POLL_MS = 2000
 COLUMNS = (
     Column("name", "Job", "link", 180),
@@ -62,6 +66,17 @@ def _row(job: dict[Any, Any]) -> dict[str, Any]:
     }
 
 
+def open_page(site: Site, names: dict[str, str], search: str | None) -> Page:
+    """The page."""
+    return Page("Jobs", layout(read_jobs(site.reader), site.reader.database))
+
+
+def read_jobs(reader: Reader) -> pd.DataFrame:
+    """Every job of the ledger."""
+    with reader.ledger() as ledger:
+        return ledger.jobs()
+
+
 def layout(jobs: pd.DataFrame, database: str) -> Component:
     """The page; an empty ledger is told how to start."""
     listed = rows(jobs)
@@ -76,7 +91,7 @@ def layout(jobs: pd.DataFrame, database: str) -> Component:
     )
 
 
-def register(app: Dash, reader: Reader) -> None:
+def register(app: Dash, site: Site) -> None:
     """Keep the table fresh, and make a row lead to its job."""
 
     @app.callback(
@@ -90,7 +105,7 @@ def register(app: Dash, reader: Reader) -> None:
     )
     def refresh(_: int) -> tuple[Any, ...]:
         try:
-            listed = rows(reader.jobs())
+            listed = rows(read_jobs(site.reader))
         except Unreadable as error:
             return (*[no_update] * 4, messages.stale(str(error)))
         return listed, grid_style(len(listed)), bool(listed), not listed, None

@@ -9,7 +9,9 @@ import pytest
 from frontier.dashboard.breakdown_figure import breakdown_figure, colour, families
 from frontier.dashboard.curve_figure import curve_figure
 from frontier.dashboard.pareto_figure import caption, pareto_figure
-from frontier.dashboard.reading import JobReading, Reader
+from frontier.dashboard.reader import Reader
+from frontier.dashboard.readings.architecture import read_architecture
+from frontier.dashboard.readings.job import JobReading, read_job
 from frontier.dashboard.theme import FAMILY_COLOURS, GREY, templates
 from frontier.dashboard.view import View
 
@@ -20,7 +22,7 @@ OBJECTIVES = ("val_loss", "latency_ms")
 
 @pytest.fixture(scope="module")
 def reading(ledger_path: str) -> JobReading:
-    return Reader(ledger_path).job(JOB, "inherited")
+    return read_job(Reader(ledger_path), JOB, "inherited")
 
 
 def trace(figure: object, name: str) -> object:
@@ -57,7 +59,7 @@ def test_finalists_stand_at_their_measured_latency_with_another_symbol(reading: 
 
 
 def test_the_front_of_the_finalists_has_no_interval_as_it_was_measured(ledger_path: str) -> None:
-    reading = Reader(ledger_path).job(JOB, "finetuned")
+    reading = read_job(Reader(ledger_path), JOB, "finetuned")
     figure = pareto_figure(reading.evaluations, reading.front, OBJECTIVES, View(front="finetuned"), "nats per byte")
     front = trace(figure, "front of the finalists")
     assert list(front.customdata) == list(reading.front["digest"])
@@ -124,7 +126,7 @@ def test_curve_without_a_step_says_so(reading: JobReading) -> None:
 
 def test_breakdown_bars_add_up_to_the_phase(ledger_path: str, reading: JobReading) -> None:
     digest = reading.front["digest"].iloc[-1]
-    breakdown = Reader(ledger_path).architecture(JOB, digest).breakdown
+    breakdown = read_architecture(Reader(ledger_path), JOB, digest).breakdown
     for _, rows in breakdown.groupby("phase"):
         figure = breakdown_figure(rows, families(breakdown))
         assert sum(np.sum(bar.x) for bar in figure.data) == pytest.approx(rows["latency_ms"].sum())

@@ -13,11 +13,15 @@ import pytest
 from dash.development.base_component import Component
 
 from frontier.dashboard import numbers
+from frontier.dashboard.access import Access
 from frontier.dashboard.diagram import DRAWN, diagram, runs
 from frontier.dashboard.job_header import header, limits, validation
 from frontier.dashboard.pages import architecture, job, jobs
-from frontier.dashboard.reading import NotThere, Reader, Unreadable
+from frontier.dashboard.reader import NotThere, Reader, Unreadable
+from frontier.dashboard.readings.architecture import read_architecture
+from frontier.dashboard.readings.job import read_job
 from frontier.dashboard.routes import page
+from frontier.dashboard.site import Site
 from frontier.dashboard.view import View, read_view
 from frontier.db import open_ledger
 from frontier.errors import InputError
@@ -98,7 +102,7 @@ def test_a_wrong_address_is_refused_in_one_line_and_shows_the_default(search: st
 
 
 def test_jobs_rows_hold_what_the_ledger_holds(reader: Reader) -> None:
-    listed = reader.jobs()
+    listed = jobs.read_jobs(reader)
     rows = jobs.rows(listed)
     assert [row["name"] for row in rows] == [HOSTILE_NAME, "stdlib-bytes"]
     assert rows[1]["best_val_loss"] == listed["best_val_loss"].iloc[1]
@@ -107,7 +111,7 @@ def test_jobs_rows_hold_what_the_ledger_holds(reader: Reader) -> None:
 
 
 def test_front_rows_hold_both_fidelities_in_the_order_of_the_front(reader: Reader) -> None:
-    reading = reader.job(JOB, "inherited")
+    reading = read_job(reader, JOB, "inherited")
     rows = job.front_rows(JOB, reading.front, reading.evaluations)
     assert [row["digest"] for row in rows] == reading.front["digest"].tolist()
     assert [row["val_loss"] for row in rows] == reading.front["val_loss"].tolist()
@@ -118,14 +122,14 @@ def test_front_rows_hold_both_fidelities_in_the_order_of_the_front(reader: Reade
 
 
 def test_the_job_page_says_what_it_found(reader: Reader) -> None:
-    words = text(job.layout(reader.job(JOB, "inherited"), View()))
+    words = text(job.layout(read_job(reader, JOB, "inherited"), View()))
     for fact in ("5.3\u00a0×\u00a010¹² architectures", "3.1234 nats per byte", "5.5452 nats per byte", "6.2\u00a0%"):
         assert fact in words
     assert "decode, batch 1, 256 tokens, on laptop (2 threads)" in words
 
 
 def test_a_job_that_has_not_begun_has_a_page(reader: Reader) -> None:
-    words = text(job.layout(reader.job(HOSTILE, "inherited"), View()))
+    words = text(job.layout(read_job(reader, HOSTILE, "inherited"), View()))
     assert "Queued, not begun yet" in words
     assert HOSTILE_NAME in words
     assert "not validated on this device" in words
@@ -133,7 +137,7 @@ def test_a_job_that_has_not_begun_has_a_page(reader: Reader) -> None:
 
 def test_polling_stops_with_the_job(reader: Reader) -> None:
     def clock(job_id: str) -> bool:
-        layout = job.layout(reader.job(job_id, "inherited"), View())
+        layout = job.layout(read_job(reader, job_id, "inherited"), View())
         return next(part for part in layout.children if getattr(part, "id", "") == "job-clock").disabled
 
     assert clock(JOB) is True
@@ -160,8 +164,8 @@ def test_validation_and_limits_in_words() -> None:
 
 
 def test_the_architecture_page_of_a_finalist(reader: Reader) -> None:
-    digest = reader.job(JOB, "finetuned").front["digest"].iloc[0]
-    found = reader.architecture(JOB, digest)
+    digest = read_job(reader, JOB, "finetuned").front["digest"].iloc[0]
+    found = read_architecture(reader, JOB, digest)
     words = text(architecture.layout(found))
     assert f"{found.inherited.val_loss:.4f} nats per byte" in words
     assert f"{found.finetuned.val_loss:.4f} nats per byte" in words
@@ -173,17 +177,17 @@ def test_the_architecture_page_of_a_finalist(reader: Reader) -> None:
 
 
 def test_an_architecture_without_a_breakdown_says_so(reader: Reader) -> None:
-    rows = reader.job(JOB, "inherited").evaluations
+    rows = read_job(reader, JOB, "inherited").evaluations
     digest = rows.loc[rows["state"] == "infeasible", "digest"].iloc[0]
-    words = text(architecture.layout(reader.architecture(JOB, digest)))
+    words = text(architecture.layout(read_architecture(reader, JOB, digest)))
     assert "holds no breakdown" in words
     assert "infeasible: latency_ms above 6.0" in words
     assert "not measured" in words
 
 
 def test_kernel_rows_add_up(reader: Reader) -> None:
-    digest = reader.job(JOB, "inherited").front["digest"].iloc[0]
-    found = reader.architecture(JOB, digest)
+    digest = read_job(reader, JOB, "inherited").front["digest"].iloc[0]
+    found = read_architecture(reader, JOB, digest)
     rows = [row for row in architecture.kernel_rows(found.breakdown) if row["phase"] == "decode"]
     assert sum(row["latency_ms"] for row in rows) == pytest.approx(found.inherited.latency_ms)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
@@ -231,15 +235,15 @@ def test_every_operator_of_the_table_can_be_drawn() -> None:
 
 def test_what_is_not_there_and_what_cannot_be_read(reader: Reader, tmp_path: Path) -> None:
     with pytest.raises(NotThere):
-        reader.job("nope", "inherited")
+        read_job(reader, "nope", "inherited")
     with pytest.raises(NotThere):
-        reader.architecture(JOB, "zzzz")
+        read_architecture(reader, JOB, "zzzz")
     with pytest.raises(Unreadable, match="must exist"):
-        Reader(str(tmp_path / "none.db")).jobs()
+        jobs.read_jobs(Reader(str(tmp_path / "none.db")))
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"not a database " * 100)
     with pytest.raises(Unreadable):
-        Reader(str(damaged)).jobs()
+        jobs.read_jobs(Reader(str(damaged)))
 
 
 def test_a_driver_that_fails_half_way_is_a_ledger_that_cannot_be_read(tmp_path: Path) -> None:
@@ -249,7 +253,7 @@ def test_a_driver_that_fails_half_way_is_a_ledger_that_cannot_be_read(tmp_path: 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE events")
     with pytest.raises(Unreadable, match="no such table: events") as refused:
-        Reader(path).job("j", "inherited")
+        read_job(Reader(path), "j", "inherited")
     assert "\n" not in str(refused.value)
 
 
@@ -267,11 +271,11 @@ def test_a_driver_that_fails_half_way_is_a_ledger_that_cannot_be_read(tmp_path: 
     ],
 )
 def test_every_address_has_a_page(reader: Reader, path: str | None, title: str) -> None:
-    assert page(path, "", reader).title == title
+    assert page(path, "", Site(reader, Access())).title == title
 
 
 def test_a_ledger_that_is_not_there_has_a_page_that_tries_again(tmp_path: Path) -> None:
-    drawn = page("/", "", Reader(str(tmp_path / "none.db")))
+    drawn = page("/", "", Site(Reader(str(tmp_path / "none.db")), Access()))
     assert drawn.retry
     assert "tries again" in text(drawn.content)
 
@@ -279,4 +283,4 @@ def test_a_ledger_that_is_not_there_has_a_page_that_tries_again(tmp_path: Path) 
 def test_an_empty_ledger_says_how_to_start(tmp_path: Path) -> None:
     path = str(tmp_path / "frontier.db")
     open_ledger(path).close()
-    assert "frontier search job.yaml" in text(page("/", "", Reader(path)).content)
+    assert "frontier search job.yaml" in text(page("/", "", Site(Reader(path), Access())).content)
