@@ -17,7 +17,18 @@ import typer
 from .db import Ledger, open_ledger
 from .errors import InputError
 from .ledger_commands import db_app, job_app
-from .shared_options import DEFAULT_DB, Db, JobArgument, Json, named_job
+from .service_commands import service_app
+from .shared_options import (
+    DEFAULT_DB,
+    DEFAULT_RUNS,
+    Db,
+    JobArgument,
+    Json,
+    Runs,
+    job_of_file,
+    named_job,
+    seen_from_here,
+)
 from .terminal import TerminalReporter, print_facts, print_frame, print_json
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 3
@@ -34,8 +45,8 @@ device_app = typer.Typer(help="Devices: measure one, list them, check prediction
 app.add_typer(device_app, name="device")
 app.add_typer(job_app, name="job")
 app.add_typer(db_app, name="db")
+app.add_typer(service_app)
 
-Runs = Annotated[Path, typer.Option("--runs", envvar="FRONTIER_RUNS", help="folder for the files of jobs")]
 Space = Annotated[str, typer.Option(help="whose kernels and architectures: a preset or a YAML file")]
 DeviceName = Annotated[str, typer.Option("--name", help="the profile's name")]
 Threads = Annotated[int, typer.Option(help="CPU threads")]
@@ -52,7 +63,6 @@ Duplicates = Annotated[
     str, typer.Option(help="calls measured more than once that disagree: refuse, drop, fastest or last")
 ]
 Seed = Annotated[int, typer.Option(help="for what is drawn at random")]
-DEFAULT_RUNS = Path("frontier-runs")
 
 _on_interrupt: list[str] = []
 
@@ -77,7 +87,7 @@ def init(
     overrides: dict[str, Any] = {"name": name, "cluster": {"cpus": cpus}, "task": {"kind": kind}}
     overrides |= {part: {"workers": cpus} for part in ("training", "search", "finalists")}
     if data:
-        overrides["task"]["data"] = _seen_from_here(data)
+        overrides["task"]["data"] = seen_from_here(data)
     if kind == "image_classification":
         # A rate that suits the small models for text leaves the deeper of these at chance.
         overrides["space"] = "pyramid-vit"
@@ -98,16 +108,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Launch a search job and watch it."""
-    from .jobs.config import load_job
-    from .jobs.driver import launch, prepare
+    from .jobs.driver import launch
+    from .jobs.prepared import prepare
 
-    config = load_job(job_file)
-    if data:
-        task = config.task.model_copy(update={"data": _seen_from_here(data)})
-        config = config.model_copy(update={"task": task})
-    if address:
-        config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"address": address})})
-    prepared = prepare(config, str(job_file))
+    prepared = prepare(job_of_file(job_file, data, address), str(job_file))
     with open_ledger(db) as ledger, TerminalReporter(quiet=as_json) as reporter:
         job_id = launch(prepared, ledger, runs, reporter, lambda job: _created(job, db, as_json))
         _finished(ledger, job_id, db, as_json)
@@ -510,14 +514,6 @@ def _best(ledger: Ledger, job_id: str) -> str:
     raise InputError(f"{job_id}: a job with a front; got an empty one")
 
 
-def _seen_from_here(data: str) -> str:
-    """A path that means the same from any folder."""
-    from .evaluators.tasks import BUILT_IN_DATA
-    from .jobs.config import absolute
-
-    return data if data in BUILT_IN_DATA else absolute(data, Path.cwd())
-
-
 def _device_job(
     space: str,
     name: str,
@@ -537,7 +533,7 @@ def _device_job(
 
     task: dict[str, Any] = {"context": context}
     if SearchSpace.load(space).layout.pyramid:
-        task = {"kind": "image_classification", "data": _seen_from_here(images)}
+        task = {"kind": "image_classification", "data": seen_from_here(images)}
     part = {
         "name": name, "device": device, "dtype": dtype, "threads": threads, "phase": phase, "batch": batch,
         "seq_len": seq_len, "measure_seconds": seconds,

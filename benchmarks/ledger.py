@@ -98,7 +98,7 @@ def fill(ledger: Ledger, jobs: int, each: int) -> float:
 
 
 def questions(each: int, jobs: int, rng: Random) -> dict[str, Callable[[Ledger], object]]:
-    """What a page asks, each of another job every time."""
+    """What a page asks, each of another job every time; a chart of the front needs no architectures."""
 
     def job() -> str:
         return f"job{rng.randrange(jobs):03}"
@@ -108,10 +108,11 @@ def questions(each: int, jobs: int, rng: Random) -> dict[str, Callable[[Ledger],
         return ledger.page(job(), wanted, sort="val_loss", offset=rng.randrange(0, each // 4), limit=100)
 
     return {
-        "current front": lambda ledger: ledger.front(job()),
+        "current front": lambda ledger: ledger.front(job(), architectures=False),
         "past front": lambda ledger: ledger.front(job(), at_seq=rng.randrange(1, each)),
         "page": page,
         "job list": lambda ledger: ledger.jobs(),
+        "whole front": lambda ledger: ledger.front(job()),
         "failed page": lambda ledger: ledger.page(job(), Filter(states=("failed",)), limit=100),
         "one architecture": lambda ledger: ledger.evaluation("job000", known_digest(rng, each)),
         "hypervolume": lambda ledger: ledger.hypervolume(job()),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update, set_props
 from dash.development.base_component import Component
+from flask import request
 
-from . import charts, messages
-from .access import Access
+from . import charts, downloads, gate, login, messages
+from .access import Access, Refused
+from .access_words import access_line, refused
 from .pages import PAGES
 from .reader import Reader
 from .routes import page
@@ -20,16 +25,28 @@ from .theme import INDEX, templates
 log = logging.getLogger(__name__)
 
 RETRY_MS = 2000
+A_YEAR_S = 31_536_000
 # This machine's names for itself: a page on the internet that makes its own name resolve to 127.0.0.1 gets nothing.
-LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-def create_app(database: str, access: Access | None = None) -> Dash:
+def create_app(
+    database: str,
+    access: Access | None = None,
+    exports: Path | None = None,
+    hosts: Sequence[str] | None = LOCAL_NAMES,
+    open_reading: bool = True,
+) -> Dash:
     """The dashboard over the ledger at `database`: a path or a database URL, which need not exist yet.
 
     Without `access` it only reads. It takes all it needs from this machine, and loads nothing from the internet.
+
+    Args:
+        exports: the folder that downloads come from.
+        hosts: the names it may be asked for by; None answers to every name.
+        open_reading: looking needs no login.
     """
-    site = Site(Reader(database), access or Access())
+    site = Site(Reader(database), access or Access(), exports)
     app = Dash(
         __name__,
         title="Frontier",
@@ -38,10 +55,19 @@ def create_app(database: str, access: Access | None = None) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
-        on_error=_tell,
+        on_error=partial(_tell, site),
+        csrf_token_name=site.access.csrf_cookie,
+        csrf_header_name=gate.CSRF_HEADER,
     )
-    app.server.config["TRUSTED_HOSTS"] = LOCAL_NAMES
-    app.layout = _shell()
+    # The address of a script or style names its version, so a browser need not ask whether it is still the same.
+    app.server.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_YEAR_S
+    app.server.config["TRUSTED_HOSTS"] = None if hosts is None else list(hosts)
+    gate.guard(app, site.access, open_reading)
+    if site.access.offered:
+        login.register(app, site.access, open_reading)
+    downloads.register(app, site)
+    # Drawn anew for each browser, as it says whether that one has logged in.
+    app.layout = partial(_shell, site)
     _register_shell(app, site)
     charts.register(app)
     for module in PAGES:
@@ -49,7 +75,7 @@ def create_app(database: str, access: Access | None = None) -> Dash:
     return app
 
 
-def _shell() -> Component:
+def _shell(site: Site) -> Component:
     return dmc.MantineProvider(
         [
             dcc.Location(id="shell-location", refresh="callback-nav"),
@@ -59,7 +85,15 @@ def _shell() -> Component:
             dcc.Store(id="shell-shown"),
             dcc.Interval(id="shell-clock", interval=RETRY_MS, disabled=True),
             html.Header(
-                html.Nav([dcc.Link("Frontier", href="/", className="brand"), dcc.Link("Jobs", href="/")]),
+                html.Nav(
+                    [
+                        dcc.Link("Frontier", href="/", className="brand"),
+                        dcc.Link("Jobs", href="/"),
+                        dcc.Link("Devices", href="/devices"),
+                        dcc.Link("New search", href="/new"),
+                        access_line(site.access),
+                    ]
+                ),
                 className="shell-header",
             ),
             html.Main(
@@ -106,7 +140,11 @@ def _register_shell(app: Dash, site: Site) -> None:
     )
 
 
-def _tell(error: Exception) -> None:
-    """A callback failed by a fault of ours: the log has it, and the page says that it is no longer fresh."""
+def _tell(site: Site, error: Exception) -> None:
+    """Say above the page what a callback failed by: a change that is not allowed, or else a fault of ours."""
+    if isinstance(error, Refused):
+        log.warning("refused a change of %s: %s", request.remote_addr, error)
+        set_props("shell-notice", {"children": refused(str(error), site.access.offered)})
+        return
     log.error("a callback failed", exc_info=error)
     set_props("shell-notice", {"children": messages.not_refreshed()})

@@ -35,7 +35,7 @@ def chart(name: str, figure: go.Figure, label: str) -> Component:
         ],
         id=name,
         className="chart",
-        role="img",
+        role="group",
         **{"aria-label": label},
     )
 

@@ -6,32 +6,15 @@ and can be read and copied as text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterator
+from itertools import accumulate
 
 from dash import html
 from dash.development.base_component import Component
 
-from ..search_space import (
-    Architecture,
-    Attention,
-    Block,
-    CausalConv,
-    CosFormer,
-    GatedConv,
-    GatedLinearAttention,
-    GeluMLP,
-    Mamba2,
-    MoE,
-    MoHD,
-    Nothing,
-    Pooling,
-    Spec,
-    SquaredReLU,
-    SwiGLU,
-)
+from ..search_space import Architecture, Block, Nothing, Stage
+from .block_runs import Run, runs
+from .mixer_words import Cells, Drawn, drawn, hidden_drawn, number
 
 # The narrowest box, as a share of the widest, so that it is seen at all.
 LEAST_SHARE = 0.02
@@ -39,131 +22,30 @@ LEAST_SHARE = 0.02
 WIDEST_PIXELS = 640
 LETTER_PIXELS = 7.5
 AROUND_PIXELS = 34
+# More cells than these are told, not drawn.
+MOST_CELLS = 64
 
-
-@dataclass(frozen=True)
-class Drawn:
-    """How one mixer is drawn: its name, the channels that give the box its width, and its fields in words."""
-
-    title: str
-    channels: int
-    detail: str
-
-
-def _attention(spec: Attention) -> Drawn:
-    title = "Attention" if spec.window is None else "Window attention"
-    heads = f"{_number(spec.num_heads, 'head')} × {spec.head_dim}"
-    reach = "" if spec.window is None else f", window {spec.window}"
-    shared = _number(spec.num_kv_heads, "key/value head")
-    extras = (", normed queries and keys" if spec.qk_norm else "") + ("" if spec.rotary else ", no rotary positions")
-    return Drawn(title, spec.num_heads * spec.head_dim, f"{heads}, {shared}{reach}{extras}")
-
-
-def _causal_conv(spec: CausalConv) -> Drawn:
-    return Drawn("Causal convolution", spec.channels, f"{spec.channels} channels, kernel {spec.kernel_size}")
-
-
-def _gated_conv(spec: GatedConv) -> Drawn:
-    return Drawn("Gated convolution", spec.channels, f"{spec.channels} channels, kernel {spec.kernel_size}")
-
-
-def _cosformer(spec: CosFormer) -> Drawn:
-    return Drawn("cosFormer", spec.num_heads * spec.head_dim, f"{_number(spec.num_heads, 'head')} × {spec.head_dim}")
-
-
-def _gated_linear(spec: GatedLinearAttention) -> Drawn:
-    detail = f"{_number(spec.num_heads, 'head')} × {spec.head_dim}"
-    return Drawn("Gated linear attention", spec.num_heads * spec.head_dim, detail)
-
-
-def _mamba2(spec: Mamba2) -> Drawn:
-    heads, groups = _number(spec.num_heads, "head"), _number(spec.num_groups, "group")
-    detail = f"{heads} × {spec.head_dim}, state {spec.state_dim}, {groups}"
-    return Drawn("Mamba-2", spec.num_heads * spec.head_dim, detail)
-
-
-def _pooling(spec: Pooling) -> Drawn:
-    return Drawn("Pooling", 0, f"window {spec.window}")
-
-
-def _nothing(spec: Nothing) -> Drawn:
-    return Drawn("None", 0, "left out")
-
-
-def _swiglu(spec: SwiGLU) -> Drawn:
-    return Drawn("SwiGLU", spec.inner, f"inner {spec.inner}")
-
-
-def _gelu_mlp(spec: GeluMLP) -> Drawn:
-    return Drawn("GELU MLP", spec.inner, f"inner {spec.inner}")
-
-
-def _squared_relu(spec: SquaredReLU) -> Drawn:
-    return Drawn("Squared-ReLU MLP", spec.inner, f"inner {spec.inner}")
-
-
-def _moe(spec: MoE) -> Drawn:
-    shared = f", shared {spec.shared_inner}" if spec.shared_inner else ""
-    detail = f"{spec.top_k} of {_number(spec.num_experts, 'expert')} × {spec.inner}{shared}"
-    return Drawn("Mixture of experts", spec.top_k * spec.inner + spec.shared_inner, detail)
-
-
-DRAWN: dict[type[Spec], Callable[[Any], Drawn]] = {
-    Attention: _attention,
-    CausalConv: _causal_conv,
-    GatedConv: _gated_conv,
-    CosFormer: _cosformer,
-    GatedLinearAttention: _gated_linear,
-    Mamba2: _mamba2,
-    Pooling: _pooling,
-    Nothing: _nothing,
-    SwiGLU: _swiglu,
-    GeluMLP: _gelu_mlp,
-    SquaredReLU: _squared_relu,
-    MoE: _moe,
+RESIDUAL_WORDS = {
+    "sequential": "which every mixer reads through its own norm and adds to",
+    "parallel": "which both mixers of a block read at once, each through its own norm, and then add to",
+    "ladder": "which every mixer reads through its own norm before the mixer above it has added to it (dashed)",
 }
-
-
-def drawn(spec: Spec) -> Drawn:
-    return DRAWN[type(spec)](spec)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Equal consecutive blocks: the block, the place of the first (from 0) and how many there are."""
-
-    block: Block
-    first: int
-    length: int
-
-    @property
-    def label(self) -> str:
-        return f"block {self.first}" if self.length == 1 else f"blocks {self.first}–{self.first + self.length - 1}"
-
-
-def runs(blocks: Sequence[Block]) -> Iterator[Run]:
-    """Fold equal consecutive blocks."""
-    first = 0
-    for block, equal in groupby(blocks):
-        length = len(list(equal))
-        yield Run(block, first, length)
-        first += length
 
 
 def diagram(architecture: Architecture) -> Component:
     """The drawing, with a sentence for readers that can't see it."""
-    specs = [mixer for block in architecture.blocks for mixer in (block.token_mixer, block.channel_mixer)]
-    widest = max([*architecture.widths, *(drawn(spec).channels for spec in specs)])
+    widest = _widest(architecture)
     first, last = ("Stem", "Norm, pool, classifier") if architecture.stages else ("Embedding", "Norm, head")
     return html.Figure(
         [
             html.Div(
                 [
                     _end(first, f"width {architecture.width}", architecture.width / widest),
+                    *_hidden(architecture, widest),
                     *_stages(architecture, widest),
                     _end(last, f"width {architecture.widths[-1]}", architecture.widths[-1] / widest),
                 ],
-                className="diagram",
+                className=f"diagram diagram-{architecture.residual}",
             ),
             html.Figcaption(caption(architecture)),
         ],
@@ -171,86 +53,120 @@ def diagram(architecture: Architecture) -> Component:
     )
 
 
-RESIDUAL_WORDS = {
-    "sequential": "which every mixer reads through its own norm and adds to",
-    "parallel": "which both mixers of a block read at once, each through its own norm, and then add to",
-    "ladder": "which every mixer reads through its own norm before the mixer above it has added to it",
-}
-
-
 def caption(architecture: Architecture) -> str:
-    """The drawing in words: blocks, residual stream, and which part of the width is read."""
+    """The drawing in words: blocks, residual stream, and what boxes and cells stand for."""
     widths = "widths " + ", ".join(str(stage.width) for stage in architecture.stages)
     width = widths if len(architecture.stages) > 1 else f"width {architecture.width}"
     return (
-        f"{_number(architecture.depth, 'block')} of {width}; the line on the left is the residual stream, "
-        f"{RESIDUAL_WORDS[architecture.residual]}.{_hidden(architecture)} "
-        "Boxes are as wide as the channels inside them."
+        f"{number(architecture.depth, 'block')} of {width}; the line on the left is the residual stream, "
+        f"{RESIDUAL_WORDS[architecture.residual]}. Boxes are as wide as the channels inside them."
+        f"{_cells_words(architecture)}"
     )
 
 
-def _hidden(architecture: Architecture) -> str:
-    hidden = architecture.hidden
-    if not isinstance(hidden, MoHD):
-        return ""
-    groups = f"{hidden.num_groups(architecture.width)} groups of {hidden.group_size} columns"
-    routed = f" and {hidden.routed} that a router picks for each token" if hidden.routed else ""
-    fused = f", fused by {hidden.fusion} afterwards" if hidden.fusion != "none" else ""
-    return f" The stream is cut into {groups}: a mixer reads and writes the first {hidden.shared}{routed}{fused}."
+def _cells_words(architecture: Architecture) -> str:
+    cells = [picture.cells for picture in _pictures(architecture) if picture.cells]
+    nouns = " or ".join(sorted({of.noun for of in cells}))
+    routed = any(of.shared or of.chosen for of in cells)
+    picked = "; filled ones serve every token, striped are as many as a router picks for each" if routed else ""
+    return f" A small square is one {nouns}{picked}." if cells else ""
+
+
+def _pictures(architecture: Architecture) -> Iterator[Drawn]:
+    hidden = hidden_drawn(architecture.hidden, architecture.width)
+    yield from [hidden] if hidden else []
+    for block in architecture.blocks:
+        yield from (drawn(block.token_mixer), drawn(block.channel_mixer))
+
+
+def _widest(architecture: Architecture) -> int:
+    return max([*architecture.widths, *(picture.channels for picture in _pictures(architecture))])
+
+
+def _hidden(architecture: Architecture, widest: int) -> list[Component]:
+    picture = hidden_drawn(architecture.hidden, architecture.width)
+    if picture is None:
+        return []
+    box = _box(picture, picture.channels / widest, "diagram-end")
+    return [html.Div([box], className="diagram-row diagram-row-end")]
 
 
 def _stages(architecture: Architecture, widest: int) -> Iterator[Component]:
-    """The blocks, and between two stages the reduction that halves the resolution."""
+    """The blocks; in a pyramid stage by stage, with the reduction that halves the resolution between two."""
     if not architecture.stages:
-        yield from (_run(run, widest) for run in runs(architecture.blocks))
+        yield from (_run(run, architecture.residual, widest) for run in runs(architecture.blocks))
         return
-    start = 0
-    for number, stage in enumerate(architecture.stages):
-        if number:
+    ends = list(accumulate(stage.depth for stage in architecture.stages))
+    for place, (stage, end) in enumerate(zip(architecture.stages, ends, strict=True)):
+        if place:
             yield _end("Half the resolution", f"width {stage.width}", stage.width / widest)
-        blocks = architecture.blocks[start : start + stage.depth]
-        yield from (_run(replace(run, first=run.first + start), widest) for run in runs(blocks))
-        start += stage.depth
+        yield _stage(architecture, stage, place, end, widest)
 
 
-def _run(run: Run, widest: int) -> Component:
-    repeats = [html.Span(f"×{run.length}", className="diagram-repeats")] if run.length > 1 else []
+def _stage(architecture: Architecture, stage: Stage, place: int, end: int, widest: int) -> Component:
+    start = end - stage.depth
+    scale = "full resolution" if place == 0 else f"1/{2**place} of the resolution"
+    words = f"width {stage.width}, {number(stage.depth, 'block')}, {scale}"
+    inside = runs(architecture.blocks[start:end], start)
     return html.Div(
         [
-            html.Div([html.Span(run.label), *repeats], className="diagram-run-label"),
-            *_mixers(run.block, widest),
+            html.Div([html.Strong(f"Stage {place + 1}"), html.Span(words)], className="diagram-stage-label"),
+            *(_run(run, architecture.residual, widest) for run in inside),
         ],
-        className="diagram-run diagram-folded" if run.length > 1 else "diagram-run",
+        className="diagram-stage",
     )
 
 
-def _mixers(block: Block, widest: int) -> Iterator[Component]:
-    """The halves that are there."""
-    for spec, role in ((block.token_mixer, "token"), (block.channel_mixer, "channel")):
-        if not isinstance(spec, Nothing):
-            yield _mixer(spec, role, widest)
+def _run(run: Run, residual: str, widest: int) -> Component:
+    """A round of blocks, drawn once, and how often it comes."""
+    repeats = [html.Span(f"×{run.rounds}", className="diagram-repeats")] if run.rounds > 1 else []
+    several = len(run.blocks) > 1
+    rows: list[Component] = []
+    for member, block in enumerate(run.blocks):
+        rows += [html.Div(run.places(member), className="diagram-run-label")] if several else []
+        rows += _mixers(block, residual, widest)
+    return html.Div(
+        [html.Div([html.Span(run.label), *repeats], className="diagram-run-label"), *rows],
+        className="diagram-run diagram-folded" if run.rounds > 1 else "diagram-run",
+    )
 
 
-def _mixer(spec: Spec, role: str, widest: int) -> Component:
-    picture = drawn(spec)
+def _mixers(block: Block, residual: str, widest: int) -> list[Component]:
+    """The halves that are there, below each other; side by side where both read the stream at once."""
+    halves = [
+        (drawn(spec), f"diagram-{role}")
+        for spec, role in ((block.token_mixer, "token"), (block.channel_mixer, "channel"))
+        if not isinstance(spec, Nothing)
+    ]
+    if residual == "parallel" and len(halves) > 1:
+        boxes = [_box(picture, picture.channels / widest, kind, WIDEST_PIXELS / 2) for picture, kind in halves]
+        return [_row([html.Div(boxes, className="diagram-pair")])]
+    return [_row([_box(picture, picture.channels / widest, kind)]) for picture, kind in halves]
+
+
+def _row(boxes: list[Component]) -> Component:
     return html.Div(
         [
             html.Span(className="diagram-tap"),
             html.Span("+", className="diagram-add", title="added to the residual stream"),
-            _box(picture.title, picture.detail, picture.channels / widest, f"diagram-{role}"),
+            *boxes,
         ],
         className="diagram-row",
     )
 
 
 def _end(title: str, detail: str, share: float) -> Component:
-    return html.Div([_box(title, detail, share, "diagram-end")], className="diagram-row diagram-row-end")
+    return html.Div([_box(Drawn(title, 0, detail), share, "diagram-end")], className="diagram-row diagram-row-end")
 
 
-def _box(title: str, detail: str, share: float, kind: str) -> Component:
+def _box(picture: Drawn, share: float, kind: str, pixels: float = WIDEST_PIXELS) -> Component:
     """A box as wide as `share` of the drawing, with its words in it where they fit and beside it where they don't."""
-    words = [html.Span(title, className="diagram-title"), html.Span(detail, className="diagram-detail")]
-    fits = len(title + detail) * LETTER_PIXELS + AROUND_PIXELS <= share * WIDEST_PIXELS
+    words = [
+        html.Span(picture.title, className="diagram-title"),
+        html.Span(picture.detail, className="diagram-detail"),
+        *_cells(picture.cells),
+    ]
+    fits = len(picture.title + picture.detail) * LETTER_PIXELS + AROUND_PIXELS <= share * pixels
     return html.Div(
         [html.Div(words, className="diagram-words"), html.Div(className=f"diagram-box {kind}")],
         className="diagram-cell" if fits else "diagram-cell diagram-beside",
@@ -258,5 +174,17 @@ def _box(title: str, detail: str, share: float, kind: str) -> Component:
     )
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _cells(cells: Cells | None) -> list[Component]:
+    """A small square for each head, expert or group. The words beside them say the same."""
+    if cells is None or not 1 < cells.count <= MOST_CELLS:
+        return []
+    per_group = cells.count // cells.groups
+    squares = [_square(cells, place, per_group) for place in range(cells.count)]
+    return [html.Span(squares, className="diagram-cells", **{"aria-hidden": "true"})]
+
+
+def _square(cells: Cells, place: int, per_group: int) -> Component:
+    everyone = not (cells.shared or cells.chosen)
+    kind = "every" if everyone or place < cells.shared else "some" if place < cells.shared + cells.chosen else "none"
+    begins = cells.groups > 1 and place and place % per_group == 0
+    return html.Span(className=f"diagram-square diagram-square-{kind}" + (" diagram-square-first" if begins else ""))

@@ -23,12 +23,12 @@ DOING = {
 COUNTED = {"profile": "kernels", "train": "steps", "search": "evaluations", "finetune": "finalists", "done": ""}
 
 
-def header(job: Job) -> list[Component]:
-    """Name, state and the progress of the present stage."""
+def header(job: Job, remaining_s: float | None = None) -> list[Component]:
+    """Name, state and the progress of the present stage, with how long the rest of it may take where that is known."""
     lines = [
         html.Div([html.H1(job.name), state_word(job.state)], className="job-title"),
         html.P(f"Job {job.id}, created {moment(job.created_at)} UTC", className="quiet"),
-        _stages(job),
+        _stages(job, remaining_s),
     ]
     if job.error:
         lines.append(dmc.Alert(job.error, title="The job failed", color="red", variant="light", className="notice"))
@@ -39,7 +39,7 @@ def state_word(state: str) -> Component:
     return html.Span(state, className=f"state state-{state}")
 
 
-def _stages(job: Job) -> Component:
+def _stages(job: Job, remaining_s: float | None) -> Component:
     over = job.stage == "done"
     at = len(STAGES) if over else STAGES.index(job.stage)
     share = 100 * job.done / job.total if job.total else 0.0
@@ -57,7 +57,8 @@ def _stages(job: Job) -> Component:
         return html.Div([html.Ol(segments, className="stages"), html.P("Queued, not begun yet")])
     words = "all stages are done" if over else f"stage {at + 1} of {len(STAGES)}, {DOING[job.stage]}"
     progress = "" if over or not job.total else f": {count(job.done)} of {count(job.total)} {COUNTED[job.stage]}"
-    return html.Div([html.Ol(segments, className="stages"), html.P(f"{words}{progress}".capitalize())])
+    rest = "" if remaining_s is None else f", about {seconds(remaining_s)} left of this stage"
+    return html.Div([html.Ol(segments, className="stages"), html.P(f"{words}{progress}{rest}".capitalize())])
 
 
 def _filled(place: int, at: int, share: float) -> float:
@@ -79,6 +80,7 @@ def facts(job: Job) -> Component:
         ("Latency prediction", validation(found.get("validation"))),
         ("Supernet", _supernet(found)),
         ("Search speed", _speed(found.get("evaluations_per_second"))),
+        ("Finalists", _agreement(found.get("finalists") or {})),
         ("Seed", "" if config.get("seed") is None else str(config["seed"])),
     ]
     return html.Dl(
@@ -137,6 +139,18 @@ def _supernet(found: dict[str, Any]) -> str:
 
 def _speed(rate: Any) -> str:
     return f"{significant(rate)} evaluations per second" if known(rate) else ""
+
+
+def _agreement(found: dict[str, Any]) -> str:
+    """Whether what the search went by held for the finalists."""
+    if not known(found.get("count")):
+        return ""
+    taus = (
+        ("loss before and after fine-tuning", found.get("loss_tau")),
+        ("latency predicted and measured", found.get("latency_tau")),
+    )
+    parts = [f"Kendall tau {tau:.2f} of {words}" for words, tau in taus if known(tau)]
+    return f"{count(found['count'])} compared: {'; '.join(parts)}" if parts else f"{count(found['count'])} compared"
 
 
 def _with_unit(text: str, unit: str, value: Any) -> str:

@@ -9,16 +9,23 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
 
 from ..errors import InputError
-from .pages import job, jobs
+from .access import Access
+from .compare_view import CompareView, architecture_href, compare_href
+from .job_tabs import explorer_href, overview_href
 from .reader import NotThere, Reader, Unreadable
-from .readings.job import read_job
 from .serving import served
 
 WIDTHS = (1440, 390)
+HEIGHT = 900
+LOGIN = "login"
 SCHEMES = ("light", "dark")
 CHROMIUM = "/usr/bin/chromium"
 # Without a sandbox, as root has none; without a GPU and without the browser's own traffic, so that runs are alike.
@@ -27,16 +34,34 @@ DRAWN = "document.querySelectorAll('.dash-graph--pending').length === 0 && docum
 
 
 def paths(reader: Reader) -> dict[str, str]:
-    """The addresses worth a picture: the jobs, the newest job that has a front, the middle of that front, nothing."""
-    listed = jobs.read_jobs(reader)
-    found = {"jobs": "/", "not-found": "/job/there-is-none"}
+    """The addresses worth a picture: each page, of the newest job that has a front and of the first device.
+
+    The page to log in at stands first, since those who have logged in are led away from it.
+    """
+    listed, devices = _listed(reader)
+    found = {LOGIN: "/login", "jobs": "/", "devices": "/devices", "new-search": "/new", "not-found": "/no-such-page"}
+    if devices:
+        found["device"] = f"/device/{quote(devices[0], safe='')}"
     shown = listed[listed["front_size"] > 0]
     if len(shown):
-        job_id = shown["id"].iloc[0]
-        front = read_job(reader, job_id, "inherited").front
-        found["job"] = jobs.href(job_id)
-        found["architecture"] = job.href(job_id, front["digest"].iloc[len(front) // 2])
+        job_id = str(shown["id"].iloc[0])
+        with reader.ledger() as ledger:
+            front = ledger.front(job_id)["digest"].tolist()
+        found["job"] = overview_href(job_id)
+        found["explorer"] = explorer_href(job_id)
+        found["architecture"] = architecture_href(job_id, front[len(front) // 2])
+        found["compare"] = compare_href(job_id, CompareView(_spread(front)))
     return found
+
+
+def _listed(reader: Reader) -> tuple[pd.DataFrame, list[str]]:
+    with reader.ledger() as ledger:
+        return ledger.jobs(), ledger.devices()["name"].tolist()
+
+
+def _spread(front: list[str]) -> tuple[str, ...]:
+    """The two ends of a front and its middle, each once."""
+    return tuple(dict.fromkeys([front[0], front[len(front) // 2], front[-1]]))
 
 
 def take(database: str, out: Path, chromium: str = CHROMIUM) -> list[Path]:
@@ -56,25 +81,39 @@ def take(database: str, out: Path, chromium: str = CHROMIUM) -> list[Path]:
     except (Unreadable, NotThere) as error:
         raise InputError(str(error)) from None
     out.mkdir(parents=True, exist_ok=True)
-    with served(database) as address, sync_playwright() as playwright:
+    access = Access.from_environment({})
+    with served(database, access) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        pictures = [
-            _picture(browser, f"{address}{path}", width, scheme, out / f"{name}-{width}-{scheme}.png")
-            for width in WIDTHS
-            for scheme in SCHEMES
-            for name, path in pages.items()
-        ]
+        pictures = []
+        for width, scheme in product(WIDTHS, SCHEMES):
+            context = browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+            for name, path in pages.items():
+                file = out / f"{name}-{width}-{scheme}.png"
+                pictures.append(_picture(context, f"{address}{path}", file))
+                if name == LOGIN:
+                    _log_in(context, address, str(access.token))
+            context.close()
         browser.close()
     return pictures
 
 
-def _picture(browser: Any, address: str, width: int, scheme: str, file: Path) -> Path:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def _log_in(context: Any, address: str, token: str) -> None:
+    page = context.new_page()
+    page.goto(f"{address}/login")
+    page.fill("#login-token", token)
+    page.press("#login-token", "Enter")
+    page.wait_for_selector("#shell-page")
+    page.close()
+
+
+def _picture(context: Any, address: str, file: Path) -> Path:
+    page = context.new_page()
     page.goto(address)
     page.wait_for_load_state("networkidle")
     page.wait_for_function(DRAWN)
     # A window as tall as the page, as parts that scroll by themselves are not drawn outside the window.
-    page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+    height = max(HEIGHT, page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(500)
     page.screenshot(path=str(file))

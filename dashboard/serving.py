@@ -1,49 +1,74 @@
-"""Serving the dashboard on this machine."""
+"""Serving the dashboard: to this machine, or by a token to others."""
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ..errors import InputError
-from .app import create_app
+from .access import TOKEN_VARIABLE, Access
+from .app import LOCAL_NAMES, create_app
+
+log = logging.getLogger(__name__)
 
 
 class QuietHandler(WSGIRequestHandler):
     """Answers without a line in the log for each request: a page polls every two seconds."""
 
+    # A connection that says nothing for so many seconds is closed, or it would hold its thread for good.
+    timeout = 60
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing; errors still go through `log_error`."""
 
 
-def serve(database: str, host: str = "127.0.0.1", port: int = 8050, announce: Callable[[str], None] = print) -> None:
+def serve(
+    database: str,
+    host: str = "127.0.0.1",
+    port: int = 8050,
+    announce: Callable[[str], None] = print,
+    access: Access | None = None,
+    exports: Path | None = None,
+) -> None:
     """Serve the dashboard of the ledger at `database` until interrupted.
 
     Args:
-        host: a loopback address: the dashboard asks nobody who they are, so it answers this machine only.
+        host: a loopback address; with a token of the user's own, any other too, and then looking needs that token.
         port: 0 takes any free port.
         announce: is told the address once the server listens.
+        access: who may change things; None lets nobody.
+        exports: the folder that downloads come from.
 
     Raises:
-        InputError: the host is not a loopback address, or the port can't be had.
+        InputError: the host needs a token, or the address can't be had.
     """
-    address = _loopback(host)
+    local = _is_loopback(host)
+    if not local and not (access and access.offered and access.chosen):
+        raise InputError(
+            f"host: this machine only (127.0.0.1, ::1 or localhost), or with frontier serve and a token of your own in "
+            f"{TOKEN_VARIABLE} any other; got {host!r}"
+        )
+    if not local:
+        log.warning("serving %s without encryption: put a proxy with TLS before it", host)
+    address = "127.0.0.1" if host == "localhost" else host
     with _listen(address, port) as listener:
         bound = listener.getsockname()[1]
         server = make_server(
             address,
             bound,
-            create_app(database).server,
+            create_app(database, access, exports, names_of(host), open_reading=local).server,
             threaded=True,
             request_handler=QuietHandler,
             fd=listener.fileno(),
         )
-        announce(f"http://{f'[{address}]' if ':' in address else address}:{bound}")
+        announce(f"http://{_in_address(address)}:{bound}")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -53,9 +78,10 @@ def serve(database: str, host: str = "127.0.0.1", port: int = 8050, announce: Ca
 
 
 @contextmanager
-def served(database: str) -> Iterator[str]:
+def served(database: str, access: Access | None = None, exports: Path | None = None) -> Iterator[str]:
     """The dashboard beside what this process does, on a free port; gives the address and stops at the end."""
-    server = make_server("127.0.0.1", 0, create_app(database).server, threaded=True, request_handler=QuietHandler)
+    app = create_app(database, access, exports)
+    server = make_server("127.0.0.1", 0, app.server, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, name="dashboard", daemon=True)
     thread.start()
     try:
@@ -66,14 +92,32 @@ def served(database: str) -> Iterator[str]:
         server.server_close()
 
 
-def _loopback(host: str) -> str:
-    name = "127.0.0.1" if host == "localhost" else host
+def names_of(host: str) -> Sequence[str] | None:
+    """The names that a dashboard at `host` may be asked for by; None: any.
+
+    Any name is right where it listens at every address: nothing is shown without the login there, and the cookie that
+    proves it goes only to the name it was given under.
+    """
+    address = _address(host)
+    if host == "" or (address and address.is_unspecified):
+        return None
+    return LOCAL_NAMES if _is_loopback(host) else (*LOCAL_NAMES, _in_address(host))
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        if ipaddress.ip_address(name).is_loopback:
-            return name
+        return ipaddress.ip_address(host)
     except ValueError:
-        pass
-    raise InputError(f"host: the dashboard serves this machine only (127.0.0.1, ::1 or localhost); got {host!r}")
+        return None
 
 
 def _listen(address: str, port: int) -> socket.socket:
@@ -82,5 +126,7 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return socket.create_server((address, port), family=family)
+    except socket.gaierror as error:
+        raise InputError(f"host: an address of this machine; got {address!r}: {error.strerror}") from None
     except OSError as error:
         raise InputError(f"port: {error.strerror or error}; got {port}") from None

@@ -1,10 +1,11 @@
-"""What every page is given: the ledger to read, and the right to change it, if there is one."""
+"""What every page is given: the ledger to read, the right to change it, if there is one, and where exports lie."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..db import Ledger, open_ledger
 from .access import Access
@@ -13,10 +14,11 @@ from .reader import Reader
 
 @dataclass(frozen=True)
 class Site:
-    """The dashboard of one ledger."""
+    """The dashboard of one ledger. `exports` is the folder that downloads come from, if there are any."""
 
     reader: Reader
     access: Access
+    exports: Path | None = None
 
     @contextmanager
     def changing(self) -> Iterator[Ledger]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from .failures import LedgerUnavailable
 from .hypervolume import hypervolume
 from .ledger import Ledger
+from .ledger_overview import Standing
 from .ledger_pages import Filter
 from .ledger_retention import Vacuumed
+from .ledger_roofs import Roofs
 from .opening import open_ledger, upgrade
 from .patience import patiently
 from .rows import (
+    Command,
     CurvePoint,
     Device,
     DuplicateEvaluation,
@@ -17,12 +20,14 @@ from .rows import (
     Job,
     KernelMeasurement,
     KernelTable,
+    Node,
     Quality,
     ValidationRow,
 )
 from .transfer import export_job, import_job, write_evaluations
 
 __all__ = [
+    "Command",
     "CurvePoint",
     "Device",
     "DuplicateEvaluation",
@@ -33,7 +38,10 @@ __all__ = [
     "KernelTable",
     "Ledger",
     "LedgerUnavailable",
+    "Node",
     "Quality",
+    "Roofs",
+    "Standing",
     "Vacuumed",
     "ValidationRow",
     "export_job",

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from ..errors import InputError
+from .columns import whole
 from .tables import BreakdownRow, EvaluationRow
 from .words import PHASES
 
@@ -47,6 +48,8 @@ def _replace_lines(session: Session, where: Mapping[str, str], lines: Iterable[M
             "calls": int(line["calls"]),
             "latency_ms": float(line["latency_ms"]),
             "measured": bool(line["measured"]),
+            "flops": whole(line.get("flops")),
+            "bytes": whole(line.get("bytes")),
         }
         for position, line in enumerate(lines)
     ]

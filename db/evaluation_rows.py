@@ -19,20 +19,32 @@ _WHOLE = ("param_count", "peak_memory_bytes", "attempts")
 _TEXT = ("digest", "fidelity", "state", "worker", "reason", "weights_path")
 
 
-def evaluation_query(job_id: str) -> Select[Any]:
-    """Evaluations of a job with the columns of `frames.EVALUATIONS`; `on_front` is as of now."""
+def evaluation_query(job_id: str, *, architectures: bool = True) -> Select[Any]:
+    """Evaluations of a job with the columns of `shown(frames.EVALUATIONS)`; `on_front` is as of now."""
     on_front: ColumnElement[bool] = and_(FrontMemberRow.entered_seq.is_not(None), FrontMemberRow.left_seq.is_(None))
-    return (
-        select(*stored_columns(), ArchitectureRow.architecture, on_front.label("on_front"))
-        .join(ArchitectureRow, ArchitectureRow.digest == EvaluationRow.digest)
+    query = (
+        select(*shown_columns(architectures=architectures), on_front.label("on_front"))
+        .select_from(EvaluationRow)
         .join(FrontMemberRow, same_evaluation(), isouter=True)
         .where(EvaluationRow.job_id == job_id)
     )
+    return query.join(ArchitectureRow, same_architecture()) if architectures else query
 
 
-def stored_columns() -> list[Any]:
-    """The columns of an evaluation's own row, in the order of `frames.EVALUATIONS`."""
-    return [getattr(EvaluationRow, name) for name in STORED]
+def shown(columns: frames.Columns, *, architectures: bool) -> frames.Columns:
+    """The columns of a frame, with or without the architectures, which are most of what there is to read."""
+    return columns if architectures else frames.without(columns, "architecture")
+
+
+def shown_columns(*, architectures: bool) -> list[Any]:
+    """The columns of an evaluation's own row, in the order of `frames.EVALUATIONS`, and of its architecture's."""
+    stored: list[Any] = [getattr(EvaluationRow, name) for name in STORED]
+    return [*stored, ArchitectureRow.architecture] if architectures else stored
+
+
+def same_architecture() -> ColumnElement[bool]:
+    """What joins an evaluation to its architecture."""
+    return ArchitectureRow.digest == EvaluationRow.digest
 
 
 def to_columns(evaluation: Evaluation) -> dict[str, Any]:

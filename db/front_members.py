@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from .columns import real
 from .front import Front
+from .inserting import insert_all
 from .rows import Evaluation
 from .tables import EvaluationRow, FrontMemberRow
 
@@ -32,12 +33,17 @@ def same_evaluation() -> ColumnElement[bool]:
     )
 
 
+def entering_evaluation() -> ColumnElement[bool]:
+    """The same by its place in the job, where fewer pages hold what a whole front needs than by digest."""
+    return and_(FrontMemberRow.job_id == EvaluationRow.job_id, FrontMemberRow.entered_seq == EvaluationRow.seq)
+
+
 def stored_front(session: Session, job_id: str, fidelity: str, objectives: Sequence[str]) -> Front:
     """The current front of a job, read from its members."""
     columns = [getattr(EvaluationRow, name) for name in objectives]
     members = session.execute(
         select(EvaluationRow.digest, EvaluationRow.latency_measured_ms, *columns)
-        .join(FrontMemberRow, same_evaluation())
+        .join(FrontMemberRow, entering_evaluation())
         .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity, FrontMemberRow.left_seq.is_(None))
         .order_by(FrontMemberRow.entered_seq)
     )
@@ -66,18 +72,15 @@ def update_front(
 
 
 def _store(session: Session, stay: dict[str, str], entered: dict[str, int], left: dict[str, int]) -> None:
-    connection = session.connection()
-    if entered:
-        rows = [
-            {**stay, "digest": digest, "entered_seq": seq, "left_seq": left.get(digest)}
-            for digest, seq in entered.items()
-        ]
-        connection.execute(insert(FrontMemberRow), rows)
+    rows = [
+        {**stay, "digest": digest, "entered_seq": seq, "left_seq": left.get(digest)} for digest, seq in entered.items()
+    ]
+    insert_all(session, FrontMemberRow, rows)
     gone = [{"gone": digest, "at": seq} for digest, seq in left.items() if digest not in entered]
     if gone:
         same = [getattr(FrontMemberRow, name) == value for name, value in stay.items()]
         leave = update(FrontMemberRow).where(*same, FrontMemberRow.digest == bindparam("gone"))
-        connection.execute(leave.values(left_seq=bindparam("at")), gone)
+        session.connection().execute(leave.values(left_seq=bindparam("at")), gone)
 
 
 def objective_values(row: Any, objectives: Sequence[str]) -> list[float | None]:

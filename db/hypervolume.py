@@ -6,13 +6,13 @@ alone, the points taken along the last objective (Fonseca, Paquete, López-Ibá�
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from ..errors import InputError
+from .staircase import Staircase
 
 MOST_OBJECTIVES = 4
 
@@ -25,9 +25,14 @@ def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -
     Raises:
         InputError: more than four objectives.
     """
-    if not 1 <= len(reference) <= MOST_OBJECTIVES:
-        raise InputError(f"hypervolume: of 1 to {MOST_OBJECTIVES} objectives; got {len(reference)}")
+    check_count(len(reference))
     return dominated_volume(points, reference)
+
+
+def check_count(objectives: int) -> None:
+    """Refuse more objectives than are ever minimised at once, as the time grows with each."""
+    if not 1 <= objectives <= MOST_OBJECTIVES:
+        raise InputError(f"hypervolume: of 1 to {MOST_OBJECTIVES} objectives; got {objectives}")
 
 
 def dominated_volume(points: Sequence[Sequence[float]] | np.ndarray, reference: Sequence[float] | np.ndarray) -> float:
@@ -36,26 +41,6 @@ def dominated_volume(points: Sequence[Sequence[float]] | np.ndarray, reference: 
     inside = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
     inside = inside[(inside < corner).all(axis=1) & np.isfinite(inside).all(axis=1)]
     return _volume(inside, corner)
-
-
-def gains(points: Sequence[Sequence[float]], reference: Sequence[float], objectives: Sequence[str]) -> list[float]:
-    """The hypervolume after each point of a stream, in its order.
-
-    Raises:
-        InputError: the reference has another length than `objectives`, or there are more than four.
-    """
-    if len(reference) != len(objectives):
-        raise InputError(f"reference: a value for each of {', '.join(objectives)}; got {list(reference)!r}")
-    corner = np.asarray(reference, dtype=np.float64)
-    front = np.empty((0, len(corner)))
-    total, totals = hypervolume([], reference), []
-    for given in points:
-        point = np.asarray(given, dtype=np.float64)
-        if (point < corner).all() and np.isfinite(point).all():
-            total += _alone(point, front, corner)
-            front = np.vstack([front[~(front >= point).all(axis=1)], point])
-        totals.append(total)
-    return totals
 
 
 def reference_of(points: Sequence[Sequence[float]], count: int) -> list[float]:
@@ -83,12 +68,12 @@ def _area(points: np.ndarray, corner: np.ndarray) -> float:
 
 def _volume_3(points: np.ndarray, corner: np.ndarray) -> float:
     """Three objectives: one staircase that grows along the third, and its area between one point and the next."""
-    steps = _Staircase(corner[0], corner[1])
+    steps = Staircase(corner[0], corner[1])
     ordered = points[np.argsort(points[:, 2], kind="stable")].tolist()
     volume = 0.0
     for (x, y, z), (_, _, following) in pairwise([*ordered, [0.0, 0.0, float(corner[2])]]):
         steps.add(x, y)
-        volume += steps.area * (following - z)
+        volume += steps.volume * (following - z)
     return volume
 
 
@@ -98,7 +83,7 @@ def _volume_of_many(points: np.ndarray, corner: np.ndarray) -> float:
     front = np.empty((0, len(corner) - 1))
     volume = 0.0
     for point in ordered:
-        added = _alone(point[:-1], front, corner[:-1])
+        added = alone(point[:-1], front, corner[:-1])
         if added > 0:
             volume += added * float(corner[-1] - point[-1])
             front = np.vstack([front[~(front >= point[:-1]).all(axis=1)], point[:-1]])
@@ -108,13 +93,14 @@ def _volume_of_many(points: np.ndarray, corner: np.ndarray) -> float:
 _OF_FEW = {2: _area, 3: _volume_3}
 
 
-def _alone(point: np.ndarray, front: np.ndarray, corner: np.ndarray) -> float:
-    """The volume that the point dominates and nobody on the front does."""
+def alone(point: np.ndarray, front: np.ndarray, corner: np.ndarray) -> float:
+    """The volume that the point dominates and nobody on the front does; all of them lie below the corner."""
     box = float(np.prod(corner - point))
     if not len(front):
         return box
     shared = np.maximum(front, point)
-    return box - _volume(_minimal(shared[(shared < corner).all(axis=1)]), corner)
+    # Slices leave out who is dominated as they go; without them, everybody less is a lot less.
+    return box - _volume(shared if len(corner) in _OF_FEW else _minimal(shared), corner)
 
 
 def _minimal(points: np.ndarray) -> np.ndarray:
@@ -127,31 +113,3 @@ def _minimal(points: np.ndarray) -> np.ndarray:
             kept[count] = point
             count += 1
     return kept[:count]
-
-
-class _Staircase:
-    """The area that points of a plane dominate below a corner, kept while points are added."""
-
-    def __init__(self, right: float, top: float) -> None:
-        self._xs: list[float] = [-np.inf, float(right)]
-        self._ys: list[float] = [float(top), -np.inf]
-        self._top = float(top)
-        self.area = 0.0
-
-    def add(self, x: float, y: float) -> None:
-        at = bisect_left(self._xs, x)
-        if self._ys[at - 1] <= y or (self._xs[at] == x and self._ys[at] <= y):
-            return
-        end = at
-        while self._ys[end] >= y:
-            end += 1
-        self.area += self._gain(x, y, at, end)
-        self._xs[at:end], self._ys[at:end] = [x], [y]
-
-    def _gain(self, x: float, y: float, at: int, end: int) -> float:
-        """The area between the new step and the old ones, from x to where the next lower step begins."""
-        edges: Iterable[float] = [x, *self._xs[at:end], self._xs[end]]
-        heights = self._ys[at - 1 : end]
-        return sum(
-            (right - left) * (height - y) for (left, right), height in zip(pairwise(edges), heights, strict=True)
-        )

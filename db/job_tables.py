@@ -18,12 +18,14 @@ from .tables import (
     Base,
     BreakdownRow,
     CheckpointRow,
+    CommandRow,
     CurveRow,
     EvaluationRow,
     EventRow,
     ExportRow,
     FrontMemberRow,
     JobRow,
+    NodeRow,
     NoteRow,
     QualityRow,
     TagRow,
@@ -40,12 +42,16 @@ OWNED: tuple[type[Base], ...] = (
     CheckpointRow,
     ExportRow,
     QualityRow,
+    NodeRow,
+    CommandRow,
 )
+# What was asked of one ledger is not to be done by another.
+STAYS: tuple[type[Base], ...] = (CommandRow,)
 # What jobs share: a job's own are those of the architectures that it evaluated.
 SHARED: tuple[type[Base], ...] = (ArchitectureRow, NoteRow, TagRow)
 
 JOB_TABLES: tuple[Table, ...] = tuple(
-    Base.metadata.tables[model.__tablename__] for model in (SHARED[0], *OWNED, *SHARED[1:])
+    Base.metadata.tables[model.__tablename__] for model in (SHARED[0], *OWNED, *SHARED[1:]) if model not in STAYS
 )
 _MODELS: dict[str, type[Base]] = {model.__tablename__: model for model in OWNED + SHARED}
 _ARROW: tuple[tuple[type, pa.DataType], ...] = (

@@ -5,15 +5,23 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from .ledger_commands import CommandLedger
+from .ledger_controllers import ControllerLedger
 from .ledger_devices import DeviceLedger
 from .ledger_evaluations import EvaluationLedger
 from .ledger_fronts import FrontLedger
 from .ledger_jobs import JobLedger
+from .ledger_lineage import LineageLedger
+from .ledger_nodes import NodeLedger
 from .ledger_notes import NoteLedger
+from .ledger_overview import OverviewLedger
 from .ledger_pages import PageLedger
+from .ledger_points import PointLedger
+from .ledger_progress import ProgressLedger
 from .ledger_queue import QueueLedger
 from .ledger_recording import RecordingLedger
 from .ledger_retention import RetentionLedger
+from .ledger_roofs import RoofLedger
 from .ledger_tables import TableLedger
 from .ledger_traces import TraceLedger
 
@@ -21,14 +29,22 @@ from .ledger_traces import TraceLedger
 class Ledger(
     JobLedger,
     QueueLedger,
+    CommandLedger,
+    ControllerLedger,
+    NodeLedger,
     RecordingLedger,
     EvaluationLedger,
     FrontLedger,
     PageLedger,
+    PointLedger,
+    OverviewLedger,
+    ProgressLedger,
     TraceLedger,
     NoteLedger,
     RetentionLedger,
+    LineageLedger,
     DeviceLedger,
+    RoofLedger,
     TableLedger,
 ):
     """An open ledger, from `open_ledger`. Every method is one transaction; a context manager that closes it."""

@@ -9,9 +9,10 @@ from sqlalchemy import func, literal, or_, select
 
 from ..errors import InputError
 from . import frames
-from .evaluation_rows import stored_columns
-from .front_members import known, objective_values, same_evaluation
-from .hypervolume import gains, reference_of
+from .evaluation_rows import same_architecture, shown, shown_columns
+from .front_members import entering_evaluation, known, objective_values
+from .hypervolume import reference_of
+from .hypervolume_gains import gains
 from .tables import ArchitectureRow, EvaluationRow, FrontMemberRow, JobRow
 from .transactions import Transactions
 
@@ -19,25 +20,29 @@ from .transactions import Transactions
 class FrontLedger(Transactions):
     """The fronts of a ledger."""
 
-    def front(self, job_id: str, fidelity: str = "inherited", at_seq: int | None = None) -> pd.DataFrame:
+    def front(
+        self, job_id: str, fidelity: str = "inherited", at_seq: int | None = None, *, architectures: bool = True
+    ) -> pd.DataFrame:
         """The non-dominated complete evaluations in the job's objectives, the fastest first.
 
         `latency_ms` as an objective is the measured latency where there is one. With `at_seq`, the front as it was when
-        that evaluation had been written. `on_front` and `left_seq` are as of now.
+        that evaluation had been written. `on_front` and `left_seq` are as of now. Without `architectures` that column
+        is not there, and a large front in a large ledger takes a fraction of the time.
         """
         entered, left = FrontMemberRow.entered_seq, FrontMemberRow.left_seq
         on_front = literal(True) if at_seq is None else left.is_(None)
         latency = func.coalesce(EvaluationRow.latency_measured_ms, EvaluationRow.latency_ms)
         query = (
-            select(*stored_columns(), ArchitectureRow.architecture, on_front, entered, left)
+            select(*shown_columns(architectures=architectures), on_front, entered, left)
             .select_from(FrontMemberRow)
-            .join(EvaluationRow, same_evaluation())
-            .join(ArchitectureRow, ArchitectureRow.digest == EvaluationRow.digest)
+            .join(EvaluationRow, entering_evaluation())
             .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity)
             .order_by(latency.is_(None), latency, EvaluationRow.seq)
         )
+        if architectures:
+            query = query.join(ArchitectureRow, same_architecture())
         was_there = [left.is_(None)] if at_seq is None else [entered <= at_seq, or_(left.is_(None), left > at_seq)]
-        return self._frame(frames.FRONT, query.where(*was_there))
+        return self._frame(shown(frames.FRONT, architectures=architectures), query.where(*was_there))
 
     def front_history(self, job_id: str, fidelity: str = "inherited") -> pd.DataFrame:
         """Every stay on the front in the order of entering; `left_seq` is NA for who is still there."""
@@ -67,7 +72,7 @@ class FrontLedger(Transactions):
             columns = [getattr(EvaluationRow, name) for name in objectives]
             stays = session.execute(
                 select(FrontMemberRow.entered_seq, EvaluationRow.latency_measured_ms, *columns)
-                .join(EvaluationRow, same_evaluation())
+                .join(EvaluationRow, entering_evaluation())
                 .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity)
                 .order_by(FrontMemberRow.entered_seq)
             ).all()

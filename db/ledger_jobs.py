@@ -33,6 +33,7 @@ class JobLedger(Transactions):
         run_dir: str,
         objectives: Sequence[str],
         priority: int | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Job:
         """Write a new job, queued before its first stage. Its front minimises `objectives`.
 
@@ -63,7 +64,7 @@ class JobLedger(Transactions):
                         space=dict(space),
                         objectives=list(objectives),
                         run_dir=run_dir,
-                        facts={},
+                        facts=dict(facts or {}),
                         priority=priority,
                         created_at=created,
                         updated_at=created,
@@ -101,12 +102,16 @@ class JobLedger(Transactions):
         query = select(*(getattr(JobRow, name) for name in frames.JOBS))
         return self._frame(frames.JOBS, query.order_by(JobRow.created_at.desc(), JobRow.id.desc()))
 
-    def set_state(self, job_id: str, state: str, *, error: str | None = None) -> None:
-        """Move a job to a state. `error` takes the place of what was there, so a resumed job shows none."""
+    def set_state(self, job_id: str, state: str, *, error: str | None = None, worker: str | None = None) -> None:
+        """Move a job to a state. `error` takes the place of what was there, so a resumed job shows none.
+
+        Who says which `worker` of the queue it is moves nothing once another has claimed the job.
+        """
         assert state in JOB_STATES, f"state: one of {JOB_STATES}; got {state!r}"
         with self._writing() as session:
             row = self._locked_job(session, job_id)
-            row.state, row.error, row.updated_at = state, error, now()
+            if worker is None or row.claimed_by in (None, worker):
+                row.state, row.error, row.updated_at = state, error, now()
 
     def set_progress(self, job_id: str, stage: str, done: int, total: int) -> None:
         """Say that `done` of `total` steps of a stage are behind a job."""
@@ -144,4 +149,5 @@ def to_job(row: JobRow) -> Job:
         lease_until=row.lease_until,
         attempts=row.attempts,
         evaluations=row.evaluations,
+        stop_asked=row.stop_asked,
     )

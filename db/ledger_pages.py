@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import InputError
 from . import frames
-from .evaluation_rows import evaluation_query
+from .evaluation_rows import evaluation_query, shown
 from .front_members import same_evaluation
 from .tables import EvaluationRow, FrontMemberRow, JobRow, TagRow
 from .transactions import Transactions
@@ -66,10 +66,12 @@ class PageLedger(Transactions):
         descending: bool = False,
         offset: int = 0,
         limit: int = 100,
+        architectures: bool = True,
     ) -> pd.DataFrame:
         """`limit` evaluations from the `offset`-th on, in the order of a column, with the columns of `evaluations`.
 
-        Equal values stand in the order they came (backwards where descending). Who has no value comes last.
+        Equal values stand in the order they came (backwards where descending). Who has no value comes last. Without
+        `architectures` that column is not there.
 
         Raises:
             InputError: a column that cannot be sorted by, or a page that is negative or longer than 1000.
@@ -80,10 +82,11 @@ class PageLedger(Transactions):
             raise InputError(f"page: offset from 0, limit 0 to {LONGEST_PAGE}; got {offset}, {limit}")
         with self._reading() as session:
             seqs = _seqs(session, job_id, wanted, sort, descending, offset, limit)
-            rows = session.execute(evaluation_query(job_id).where(EvaluationRow.seq.in_(seqs))).all()
+            query = evaluation_query(job_id, architectures=architectures)
+            rows = session.connection().execute(query.where(EvaluationRow.seq.in_(seqs))).all()
         place = {seq: position for position, seq in enumerate(seqs)}
         ordered = sorted(rows, key=lambda row: place[row.seq])
-        return frames.frame(frames.EVALUATIONS, ordered)
+        return frames.frame(shown(frames.EVALUATIONS, architectures=architectures), ordered)
 
     def count(self, job_id: str, wanted: Filter = ALL) -> int:
         """How many evaluations of a job there are of that kind."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from ..errors import InputError
 from .breakdowns import Breakdowns, write_breakdowns
 from .columns import now, real
 from .evaluation_rows import GIVEN, to_columns
 from .front_members import FrontChange, stored_front, update_front
-from .inserting import insert_new
+from .inserting import insert_all, insert_new
 from .kept_fronts import Fronts, KeptFronts
 from .patience import patiently
 from .rows import DuplicateEvaluation, Evaluation
 from .tables import ArchitectureRow, EvaluationRow, FrontMemberRow, JobRow
 from .transactions import Transactions
+
+T = TypeVar("T")
 
 VARIABLES = 500  # of one IN (...), far under the least limit of an engine
 
@@ -37,12 +41,14 @@ class RecordingLedger(Transactions):
         evaluations: Sequence[Evaluation],
         breakdowns: Breakdowns | None = None,
         *,
+        worker: str | None = None,
         patience_s: float = 0.0,
     ) -> int:
         """Write a batch in one transaction: architectures, evaluations in the order given, changes of the fronts.
 
         `breakdowns` are written with it, as `add_breakdowns` would. For `patience_s` it is tried again while the ledger
-        is not available; a batch that was written by a try whose answer was lost is not written twice.
+        is not available; a batch that was written by a try whose answer was lost is not written twice. Who says which
+        `worker` of the queue it is writes only while no other has claimed the job.
 
         Returns:
             How many changes the fronts saw: points that entered plus points that left.
@@ -50,31 +56,34 @@ class RecordingLedger(Transactions):
         Raises:
             DuplicateEvaluation: the job has one of the digests at that fidelity, or the batch has it twice. Nothing of
                 the batch is written.
-            InputError: there is no such job.
+            InputError: there is no such job, or another worker has claimed it.
             LedgerUnavailable: the database did not answer, is locked or is full.
         """
         if not evaluations:
             return 0
+        _refuse_repeated(job_id, evaluations)
         tries = 0
 
         def write() -> int:
             nonlocal tries
             tries += 1
             try:
-                return self._write(job_id, evaluations, breakdowns or {})
-            except DuplicateEvaluation:
+                return self._write(job_id, evaluations, breakdowns or {}, worker)
+            except IntegrityError:
                 written = self._as_written(job_id, evaluations) if tries > 1 else None
                 if written is None:
+                    self._refuse_duplicates(job_id, evaluations)
                     raise
                 return written
 
         return patiently(write, patience_s)
 
-    def _write(self, job_id: str, evaluations: Sequence[Evaluation], breakdowns: Breakdowns) -> int:
+    def _write(self, job_id: str, evaluations: Sequence[Evaluation], breakdowns: Breakdowns, worker: str | None) -> int:
         with self._writing() as session:
             job = self._locked_job(session, job_id)
+            if worker is not None and job.claimed_by not in (None, worker):
+                raise InputError(f"worker: must hold the claim of job {job_id}, {job.claimed_by} does; got {worker!r}")
             fronts = self._kept_fronts.take(job_id, (job.created_at, job.evaluations))
-            _refuse_duplicates(session, job_id, evaluations)
             numbered = list(enumerate(evaluations, start=job.evaluations + 1))
             job.updated_at = now()
             _insert(session, job, numbered)
@@ -84,6 +93,19 @@ class RecordingLedger(Transactions):
             stamp = (job.created_at, job.evaluations)
         self._kept_fronts.give_back(job_id, stamp, fronts)
         return sum(change.entered + change.left for change in changes.values())
+
+    def _refuse_duplicates(self, job_id: str, evaluations: Sequence[Evaluation]) -> None:
+        """Say which evaluation was there when the database refused a batch; looking before each would be in vain."""
+        query = select(EvaluationRow.digest, EvaluationRow.fidelity).where(EvaluationRow.job_id == job_id)
+        with self._reading() as session:
+            there = {
+                (row.digest, row.fidelity)
+                for digests in chunks([one.digest for one in evaluations])
+                for row in session.execute(query.where(EvaluationRow.digest.in_(digests)))
+            }
+        for one in evaluations:
+            if (one.digest, one.fidelity) in there:
+                raise _duplicate(job_id, one.digest, one.fidelity)
 
     def _as_written(self, job_id: str, evaluations: Sequence[Evaluation]) -> int | None:
         """The changes that this batch made to the fronts when it was written; None where another batch is there."""
@@ -108,23 +130,21 @@ class RecordingLedger(Transactions):
             return sum(session.scalar(count) or 0 for count in counts)
 
 
-def _refuse_duplicates(session: Session, job_id: str, evaluations: Sequence[Evaluation]) -> None:
-    pairs = [(evaluation.digest, evaluation.fidelity) for evaluation in evaluations]
-    known: set[tuple[str, str]] = set()
-    for digests in chunks([digest for digest, _ in pairs]):
-        query = select(EvaluationRow.digest, EvaluationRow.fidelity).where(
-            EvaluationRow.job_id == job_id, EvaluationRow.digest.in_(digests)
-        )
-        known.update((row.digest, row.fidelity) for row in session.execute(query))
-    for digest, fidelity in pairs:
-        if (digest, fidelity) in known:
-            raise DuplicateEvaluation(f"job {job_id}: each digest once per fidelity; got {digest!r} {fidelity} again")
-        known.add((digest, fidelity))
+def _refuse_repeated(job_id: str, evaluations: Sequence[Evaluation]) -> None:
+    given: set[tuple[str, str]] = set()
+    for one in evaluations:
+        if (one.digest, one.fidelity) in given:
+            raise _duplicate(job_id, one.digest, one.fidelity)
+        given.add((one.digest, one.fidelity))
 
 
-def chunks(digests: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(digests), VARIABLES):
-        yield digests[start : start + VARIABLES]
+def _duplicate(job_id: str, digest: str, fidelity: str) -> DuplicateEvaluation:
+    return DuplicateEvaluation(f"job {job_id}: each digest once per fidelity; got {digest!r} {fidelity} again")
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), VARIABLES):
+        yield values[start : start + VARIABLES]
 
 
 def _insert(session: Session, job: JobRow, numbered: Numbered) -> None:
@@ -133,7 +153,7 @@ def _insert(session: Session, job: JobRow, numbered: Numbered) -> None:
     rows = [{"digest": digest, "architecture": architectures[digest]} for digest in sorted(architectures)]
     insert_new(session, ArchitectureRow, rows)
     own: dict[str, Any] = {"job_id": job.id, "created_at": job.updated_at}
-    session.connection().execute(insert(EvaluationRow), [{**own, "seq": seq} | to_columns(e) for seq, e in numbered])
+    insert_all(session, EvaluationRow, [{**own, "seq": seq} | to_columns(e) for seq, e in numbered])
 
 
 def _change_fronts(session: Session, job: JobRow, fronts: Fronts, numbered: Numbered) -> dict[str, FrontChange]:

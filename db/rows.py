@@ -21,6 +21,7 @@ class Job:
 
     A job with a `priority` stands in the queue (the highest first). While `claimed_by` runs it, the claim holds until
     `lease_until`; `attempts` is how often it was claimed. `evaluations` counts all there are, at any fidelity.
+    `stop_asked` tells who runs it to end.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Job:
     lease_until: datetime | None = None
     attempts: int = 0
     evaluations: int = 0
+    stop_asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,35 @@ class Quality:
     kendall_tau: float | None
     error: float | None
     coverage: float | None
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a user asked a controller for, of a job or of none.
+
+    `share` of it is done, `message` says what goes on or why it failed, `result` what came of it.
+    """
+
+    id: int
+    kind: str
+    job_id: str | None
+    arguments: dict[str, Any]
+    state: str
+    share: float
+    message: str | None
+    result: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster, as the cluster names it, and what it offers."""
+
+    node_id: str
+    address: str
+    cpus: float
+    gpus: float
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .table_base import Base
 from .tables_devices import DeviceRow, DeviceValidationRow, KernelTableRow, MeasurementRow
 from .tables_jobs import ArchitectureRow, EvaluationRow, FrontMemberRow, JobRow, NoteRow, TagRow
+from .tables_service import CommandRow, ControllerRow, NodeRow
 from .tables_traces import BreakdownRow, CheckpointRow, CurveRow, EventRow, ExportRow, QualityRow
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Base",
     "BreakdownRow",
     "CheckpointRow",
+    "CommandRow",
+    "ControllerRow",
     "CurveRow",
     "DeviceRow",
     "DeviceValidationRow",
@@ -22,6 +25,7 @@ __all__ = [
     "JobRow",
     "KernelTableRow",
     "MeasurementRow",
+    "NodeRow",
     "NoteRow",
     "QualityRow",
     "TagRow",

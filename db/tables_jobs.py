@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .columns import now
@@ -18,6 +27,7 @@ class JobRow(Base):
 
     `evaluations`, `failed`, `front_size` (of inherited weights) and `best_val_loss` count what its other rows hold and
     change with them. A NULL `priority` keeps a job out of the queue; `attempts` says how often it was claimed from it.
+    Who runs a job ends it when `stop_asked` is set.
     """
 
     __tablename__ = "jobs"
@@ -51,6 +61,7 @@ class JobRow(Base):
     failed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     front_size: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     best_val_loss: Mapped[float | None]
+    stop_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class ArchitectureRow(Base):
@@ -87,8 +98,9 @@ class EvaluationRow(Base):
         CheckConstraint("attempts >= 1", name="attempts_at_least_one"),
         Index(None, "digest"),
         Index(None, "job_id", "state", "seq"),
-        Index(None, "job_id", "val_loss", "seq"),
-        Index(None, "job_id", "latency_ms", "seq"),
+        # A sorted page looks at all that it passes over; what it may be filtered by stands in the index as well.
+        Index(None, "job_id", "val_loss", "seq", "state", "fidelity", "latency_ms"),
+        Index(None, "job_id", "latency_ms", "seq", "state", "fidelity", "val_loss"),
     )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .columns import now
@@ -40,10 +40,13 @@ class EventRow(Base):
 
 
 class BreakdownRow(Base):
-    """One line of an architecture's latency: a kernel call of a layer, `position` its place in the model."""
+    """One line of an architecture's latency: a kernel call of a layer, `position` its place in the model.
+
+    `flops` and `bytes` are those of all its calls, NULL for what is no kernel.
+    """
 
     __tablename__ = "breakdowns"
-    __table_args__ = (one_of("phase", PHASES), *not_negative("calls"))
+    __table_args__ = (one_of("phase", PHASES), *not_negative("calls", "flops", "bytes"))
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(ForeignKey("architectures.digest"), primary_key=True, index=True)
@@ -55,6 +58,8 @@ class BreakdownRow(Base):
     calls: Mapped[int]
     latency_ms: Mapped[float]
     measured: Mapped[bool]
+    flops: Mapped[int | None] = mapped_column(BigInteger)
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class CheckpointRow(Base):

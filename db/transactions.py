@@ -59,7 +59,7 @@ class Transactions:
     def _frame(self, columns: frames.Columns, query: Select[*tuple[Any, ...]]) -> pd.DataFrame:
         """A query's rows, whose columns come in the order of `columns`."""
         with self._reading() as session:
-            rows = session.execute(query).all()
+            rows = session.connection().execute(query).all()  # plain rows: a session would look for objects in each
         return frames.frame(columns, rows)
 
     def _locked_job(self, session: Session, job_id: str) -> JobRow:

@@ -192,6 +192,7 @@ def _insert(session: Session, ledger: Ledger, tables: dict[str, pa.Table], job_i
         raise InputError(f"file: must hold the job that it names; got {job_id!r}")
     updated_at = job.updated_at
     job.priority = job.claimed_by = job.lease_until = None
+    job.stop_asked = False
     job.state = "interrupted" if job.state == "running" else job.state
     job.updated_at = updated_at
 

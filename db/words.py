@@ -10,6 +10,8 @@ Fidelity = Literal["inherited", "finetuned"]
 EvaluationState = Literal["complete", "infeasible", "failed", "hopeless"]
 Subnet = Literal["smallest", "largest"]
 Phase = Literal["prefill", "decode", "train"]
+CommandKind = Literal["launch", "price", "export"]
+CommandState = Literal["waiting", "running", "done", "failed"]
 Objective = Literal[
     "val_loss",
     "latency_ms",
@@ -26,4 +28,6 @@ FIDELITIES: tuple[str, ...] = get_args(Fidelity)
 EVALUATION_STATES: tuple[str, ...] = get_args(EvaluationState)
 SUBNETS: tuple[str, ...] = get_args(Subnet)
 PHASES: tuple[str, ...] = get_args(Phase)
+COMMAND_KINDS: tuple[str, ...] = get_args(CommandKind)
+COMMAND_STATES: tuple[str, ...] = get_args(CommandState)
 OBJECTIVES: tuple[str, ...] = get_args(Objective)

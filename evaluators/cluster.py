@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import ray
@@ -74,6 +75,36 @@ def ray_cluster(cpus: int, address: str | None = None) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class ClusterNode:
+    """A machine of the cluster and what it offers."""
+
+    node_id: str
+    address: str
+    cpus: float
+    gpus: float
+
+
+def present_nodes() -> list[ClusterNode]:
+    """The nodes that live in the cluster this process is connected to, from any thread; none where there is none."""
+    if not ray.is_initialized():
+        return []
+    try:
+        found = ray.nodes()
+    except (ray.exceptions.RaySystemError, AttributeError):  # it was left between the two lines
+        return []
+    return [
+        ClusterNode(
+            node["NodeID"],
+            node["NodeManagerAddress"],
+            float(node["Resources"].get("CPU", 0.0)),
+            float(node["Resources"].get("GPU", 0.0)),
+        )
+        for node in found
+        if node["Alive"]
+    ]
 
 
 @contextmanager

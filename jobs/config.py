@@ -249,6 +249,11 @@ class JobConfig(_Part):
             *(Workload(phase, self.device.batch, min(size, most.get(phase, size))) for phase in phases),
         )
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The most that each constrained quantity may be."""
+        return {name: limit.max for name, limit in self.constraints.items()}
+
     def open_space(self) -> SearchSpace:
         """The space of this job.
 
@@ -267,18 +272,31 @@ def load_job(path: Path) -> JobConfig:
         InputError: one line with the file, the key path, the rule and the value.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise InputError(f"{path}: a job file that can be read; {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    return read_job(text, str(path), path.parent)
+
+
+def read_job(text: str, source: str, folder: Path) -> JobConfig:
+    """Read the text of a job file; its relative paths are meant from `folder`.
+
+    Raises:
+        InputError: one line with the `source`, the key path, the rule and the value.
+    """
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a job file is a mapping of settings; got {raw!r}")
-    config = parse_job(_with_paths_from(raw, path.parent), str(path))
+        raise InputError(f"{source}: a job file is a mapping of settings; got {raw!r}")
+    config = parse_job(_with_paths_from(raw, folder), source)
     try:
         config.open_space()
     except InputError as error:
-        raise InputError(f"{path}: space: {error}") from None
+        raise InputError(f"{source}: space: {error}") from None
     return config
 
 

@@ -18,12 +18,18 @@ WARMUP_SHARE = 10
 
 
 def finalists_stage(
-    config: JobConfig, ledger: Ledger, job_id: str, supernet: Supernet, reporter: Reporter, at_hand: bool
+    config: JobConfig,
+    ledger: Ledger,
+    job_id: str,
+    supernet: Supernet,
+    reporter: Reporter,
+    at_hand: bool,
+    worker: str | None = None,
 ) -> None:
     """Measure and fine-tune the finalists that the ledger does not hold yet.
 
     Latency does not depend on the weights, so it is measured first, while nothing else runs; where the device is not
-    `at_hand` it is not measured.
+    `at_hand` it is not measured. A `worker` that has lost its claim of the job writes nothing.
     """
     chosen = choose_finalists(ledger, job_id, config.finalists.count)
     done = ledger.recorded(job_id, "finetuned")
@@ -40,7 +46,7 @@ def finalists_stage(
 
     def record(finalist: Finalist) -> None:
         inherited = next(evaluation for evaluation in left if evaluation.digest == finalist.digest)
-        ledger.record(job_id, [_evaluation(inherited, finalist, measured.get(finalist.digest))])
+        ledger.record(job_id, [_evaluation(inherited, finalist, measured.get(finalist.digest))], worker=worker)
         if finalist.weights_path is not None:
             ledger.add_checkpoint(job_id, "finalist", finalist.weights_path, finalist.steps, digest=finalist.digest)
         done[finalist.digest] = inherited

@@ -21,10 +21,11 @@ class Recorder:
         ledger: where they go.
         job_id: whose they are.
         on_written: called after every transaction.
+        worker: who has claimed the job, if anybody has; it writes nothing once another has.
     """
 
-    def __init__(self, ledger: Ledger, job_id: str, on_written: Callable[[], None]) -> None:
-        self._ledger, self._job_id, self._on_written = ledger, job_id, on_written
+    def __init__(self, ledger: Ledger, job_id: str, on_written: Callable[[], None], worker: str | None = None) -> None:
+        self._ledger, self._job_id, self._on_written, self._worker = ledger, job_id, on_written, worker
         self._evaluations: list[Evaluation] = []
         self._breakdowns: dict[str, Breakdown] = {}
         self._written_at = time.monotonic()
@@ -40,7 +41,9 @@ class Recorder:
     def flush(self) -> None:
         """Write what waits."""
         if self._evaluations:
-            self._ledger.record(self._job_id, self._evaluations, self._breakdowns, patience_s=PATIENCE_SECONDS)
+            self._ledger.record(
+                self._job_id, self._evaluations, self._breakdowns, worker=self._worker, patience_s=PATIENCE_SECONDS
+            )
             self._evaluations, self._breakdowns = [], {}
             self._on_written()
         self._written_at = time.monotonic()

@@ -16,3 +16,16 @@ class Reporter(Protocol):
 
     def note(self, message: str) -> None:
         """Something worth keeping on the screen."""
+
+
+class Silent:
+    """A reporter for nobody."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Nothing is said."""
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Nothing is said."""
+
+    def note(self, message: str) -> None:
+        """Nothing is said."""

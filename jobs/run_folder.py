@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ..errors import InputError
 
+AGAIN_SECONDS = 0.5
+
+
+class HeldByAnother(InputError):
+    """Another driver is running the job."""
+
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, patience_s: float = 0.0) -> Iterator[None]:
     """Hold the folder; the system lets go of it when the process ends, however it ends.
 
     Raises:
-        InputError: another driver holds it, or it cannot be written.
+        HeldByAnother: another driver holds it, and still did after `patience_s`.
+        InputError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,8 +32,17 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{folder}: a run folder that can be written; {error.strerror}") from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: one driver at a time; another one is running this job") from None
+        give_up = time.monotonic() + patience_s
+        while not _taken(lock):
+            if time.monotonic() >= give_up:
+                raise HeldByAnother(f"{folder}: one driver at a time; another one is running this job")
+            time.sleep(AGAIN_SECONDS)
         yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

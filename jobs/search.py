@@ -65,6 +65,7 @@ class Search:
     Args:
         known: what another job scored with the same weights.
         spent_seconds: how long earlier runs of this job searched.
+        worker: who has claimed the job, if anybody has.
 
     After `run`, `scored` architectures were evaluated by this run and those before it, and `ended` says why no more;
     `recorded_before` of them were in the ledger when it began.
@@ -79,8 +80,10 @@ class Search:
         job_id: str,
         known: Sequence[Evaluation] = (),
         spent_seconds: float = 0.0,
+        worker: str | None = None,
     ) -> None:
         self._config, self._space, self._ledger, self._job_id = config, space, ledger, job_id
+        self._worker = worker
         self._costs = CostModel(config, predictor)
         problem = Problem(space, config.objectives, self._costs.costs)
         settings = AlgorithmSettings(population=config.search.population)
@@ -99,7 +102,7 @@ class Search:
         """Score until the budget is spent, a limit is reached or nothing new is proposed."""
         budget = self._config.search.evaluations
         depth = self._config.search.workers * BATCHES_PER_WORKER
-        recorder = Recorder(self._ledger, self._job_id, self._on_written)
+        recorder = Recorder(self._ledger, self._job_id, self._on_written, self._worker)
         waiting: deque[_Batch] = deque()
         self._started = time.monotonic()
         try:

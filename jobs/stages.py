@@ -44,7 +44,7 @@ FIGURES = ("mape", "median_ape", "within_10", "kendall_tau", "floor_mape")
 
 @dataclass(frozen=True)
 class Run:
-    """One driver's run of a job, with everything the stages need."""
+    """One driver's run of a job, with everything the stages need. `worker` has claimed it, if anybody has."""
 
     config: JobConfig
     ledger: Ledger
@@ -55,27 +55,19 @@ class Run:
     predictor: Predictor
     reporter: Reporter
     warm_start: WarmStart | None = None
+    worker: str | None = None
 
     def stages(self) -> None:
-        """Run them all; on every way out the job's state says how it ended."""
-        self.ledger.set_state(self.job.id, "running")
-        try:
-            with ray_cluster(self.config.cluster.cpus, self.config.cluster.address):
-                supernet = load_supernet(self._train(), self.space, self.task.shape)
-                search = self._search(supernet)
-                self._enter("finetune", "from inherited weights")
-                at_hand = not is_imported(self.profile.hardware)
-                finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter, at_hand)
-            self._compare_finalists()
-            self._validate()
-            self._finish(search)
-        except KeyboardInterrupt:
-            self.ledger.set_state(self.job.id, "interrupted")
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
-            self.ledger.set_state(self.job.id, "failed", error=reason)
-            raise
+        """Run them all; the job's state is done then."""
+        with ray_cluster(self.config.cluster.cpus, self.config.cluster.address):
+            supernet = load_supernet(self._train(), self.space, self.task.shape)
+            search = self._search(supernet)
+            self._enter("finetune", "from inherited weights")
+            at_hand = not is_imported(self.profile.hardware)
+            finalists_stage(self.config, self.ledger, self.job.id, supernet, self.reporter, at_hand, self.worker)
+        self._compare_finalists()
+        self._validate()
+        self._finish(search)
 
     def _train(self) -> Path:
         """The supernet's weights: those of a finished training, or of one that is run now."""
@@ -140,7 +132,7 @@ class Run:
         self.reporter.stage("search", settings.evaluations)
         known = self.warm_start.evaluations(self.ledger) if self.warm_start and not self.config.training.steps else ()
         spent = float(self.ledger.job(self.job.id).facts.get("search_seconds", 0.0))
-        search = Search(self.config, self.space, self.predictor, self.ledger, self.job.id, known, spent)
+        search = Search(self.config, self.space, self.predictor, self.ledger, self.job.id, known, spent, self.worker)
         recalibration = recalibration_batches(self.config, self.task)
         pool = ScoringPool(
             supernet,
@@ -207,7 +199,7 @@ class Run:
             self.ledger.add_facts(self.job.id, {"best": facts})
         self.ledger.set_progress(self.job.id, "done", search.scored, search.scored)
         self.ledger.add_event(self.job.id, "done", "stage", f"front of {len(front)} architectures")
-        self.ledger.set_state(self.job.id, "done")
+        self.ledger.set_state(self.job.id, "done", worker=self.worker)
 
     def _enter(self, stage: str, message: str) -> None:
         self.ledger.set_progress(self.job.id, stage, 0, 0)

@@ -163,11 +163,11 @@ def test_the_readmes_commands_run(finished_job: RunJob, tmp_path: Path, monkeypa
     for command in readme_commands():
         found = {"JOB": finished_job.job_id, "ARCH": digest, "*_perf.parquet": "gemm_perf.parquet"}
         words = [found.get(word, word) for word in shlex.split(command, comments=True)[1:]]
-        if words[0] in ("dashboard", "search", "resume") or words[:2] in (
+        if words[0] in ("dashboard", "search", "resume", "serve", "submit", "stop") or words[:2] in (
             ["device", "profile"],
             ["device", "validate"],
         ):
-            continue  # long-running: test_resume and the dashboard's tests run them, on their own small job
+            continue  # long-running: the tests of resuming, the service and the dashboard run them, on their own jobs
         process = frontier_command(*words, environment={"FRONTIER_DB": str(finished_job.db)})
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, f"{command}: {err[-1000:]}"

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import architecture, job, jobs
+from . import architecture, compare, device, devices, explorer, job, jobs, new_search
 
-PAGES: tuple[ModuleType, ...] = (jobs, job, architecture)
+PAGES: tuple[ModuleType, ...] = (jobs, job, explorer, architecture, compare, devices, device, new_search)

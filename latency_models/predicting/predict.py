@@ -79,7 +79,8 @@ class Predictor:
     def breakdown(self, architecture: Architecture, workload: Workload) -> list[dict[str, Any]]:
         """Where the latency goes: one row per layer, operator and source, then the launches and what is fixed.
 
-        Every row has layer, op, family, calls, latency_ms and measured; the latencies add up to the prediction.
+        Every row has layer, op, family, calls, latency_ms and measured; the latencies add up to the prediction. Those
+        of kernels have the flops and bytes of all their calls.
         """
         composition = self._composition(workload)
         rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
@@ -89,9 +90,11 @@ class Predictor:
             row = rows.setdefault(
                 (one.layer, one.call.op, time.measured),
                 {"layer": one.layer, "op": one.call.op, "family": one.call.family, "calls": 0, "latency_ms": 0.0}
-                | {"measured": time.measured},
+                | {"measured": time.measured, "flops": 0, "bytes": 0},
             )
             row["calls"] += 1
+            row["flops"] += one.call.flops
+            row["bytes"] += one.call.bytes
             row["latency_ms"] += composition.kernel_factor * time.time_us / 1e3
         rest = {"layer": "host", "family": "launch", "measured": False}
         between = {**rest, "op": "launch gaps", "calls": gaps, "latency_ms": composition.launch_ms * gaps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from frontier.dashboard.serving import served
-from frontier.db import CurvePoint, Evaluation, open_ledger
+from frontier.db import CurvePoint, Evaluation, KernelMeasurement, ValidationRow, open_ledger
 from frontier.search_space import Architecture, SearchSpace
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -168,9 +169,10 @@ def tuned(finalist: Evaluation, rng: Random) -> Evaluation:
 
 @pytest.fixture(scope="session")
 def ledger_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A finished job and a job that has not begun."""
+    """A finished job and a job that has not begun, and a device."""
     path = str(tmp_path_factory.mktemp("ledger") / "frontier.db")
     seed(path)
+    seed_device(path)
     return path
 
 
@@ -243,3 +245,74 @@ def window(chromium: Any) -> Iterator[Callable[..., Window]]:
     yield open_window
     for page in pages:
         page.close()
+
+
+def seed_device(database: str, name: str = "laptop", checks: int = 2) -> None:
+    """Write a measured device: kernels of two families, one of them too short to time, and checks of predictions."""
+    rng = Random(3)
+    calls = [
+        ("aten.mm.default", "matmul", 2 * 64 * size**2, 12 * size**2, 5 + size**2 / 900) for size in (64, 128, 256, 512)
+    ] + [("aten.add.Tensor", "pointwise", 0, 12 * size, size**0.9 / 1000) for size in (100, 10_000, 1_000_000)]
+    with open_ledger(database) as ledger:
+        ledger.save_device(name, HARDWARE, {"decode": {"kernel_factor": 0.9, "launch_ms": 0.004, "mape": 0.05}})
+        ledger.add_measurements(
+            name,
+            [
+                KernelMeasurement(
+                    key=str(place),
+                    op=op,
+                    family=family,
+                    arguments=json.dumps({"args": [{"dtype": "float32", "tensor": [place + 1, 64]}], "kwargs": {}}),
+                    flops=flops,
+                    bytes=moved,
+                    median_us=median_us,
+                    spread_us=0.1,
+                    count=13,
+                )
+                for place, (op, family, flops, moved, median_us) in enumerate(calls)
+            ],
+        )
+        for check in range(checks):
+            ledger.add_validation(name, validation(rng, check))
+
+
+HARDWARE: dict[str, Any] = {
+    "device": "cpu",
+    "cpu_model": "AMD EPYC",
+    "cores": 2,
+    "threads": 2,
+    "dtype": "float32",
+    "backend": "eager",
+}
+
+
+def validation(rng: Random, check: int) -> ValidationRow:
+    """A check on a few architectures, with the figures that its pairs give where they are simple to say."""
+    pairs = []
+    for place in range(9 + check):
+        measured_ms = rng.uniform(1.0, 4.0)
+        predicted_ms = measured_ms * rng.uniform(0.9, 1.1)
+        pairs.append(
+            {
+                "digest": f"{check}{place:015x}",
+                "predicted_ms": predicted_ms,
+                "low_ms": 0.9 * predicted_ms,
+                "high_ms": 1.1 * predicted_ms,
+                "measured_ms": measured_ms,
+                "again_ms": measured_ms * rng.uniform(0.98, 1.02),
+            }
+        )
+    mape = sum(abs(pair["predicted_ms"] / pair["measured_ms"] - 1) for pair in pairs) / len(pairs)
+    return ValidationRow(
+        space="tiny-lm",
+        phase="decode",
+        batch=1,
+        seq_len=256,
+        count=len(pairs),
+        mape=mape,
+        median_ape=mape,
+        within_10=1.0,
+        kendall_tau=0.9 - 0.1 * check,
+        floor_mape=0.02,
+        pairs=pairs,
+    )

@@ -12,7 +12,8 @@ import pytest
 from optuna._hypervolume import compute_hypervolume
 
 from frontier.db import Evaluation, Job, Ledger
-from frontier.db.hypervolume import gains, hypervolume
+from frontier.db.hypervolume import hypervolume
+from frontier.db.hypervolume_gains import gains
 from frontier.errors import InputError
 
 MakeEvaluation = Callable[..., Evaluation]
@@ -50,6 +51,15 @@ def test_gains_are_the_hypervolume_of_every_prefix(count: int) -> None:
         expected = [hypervolume(points[: i + 1], reference) for i in range(len(points))]
         assert totals == pytest.approx(expected, rel=1e-12)
         assert totals == sorted(totals)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_gains_among_ties_and_duplicates_are_exact(count: int) -> None:
+    reference = [float(SIDE)] * count
+    for seed in range(30):
+        points = some_points(Random(seed), count)
+        expected = [hypervolume(points[: i + 1], reference) for i in range(len(points))]
+        assert gains(points, reference, ["o"] * count) == expected, f"seed {seed}: {points}"
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

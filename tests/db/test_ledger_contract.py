@@ -388,6 +388,8 @@ class TestFront:
                 past = ledger.front("j", fidelity, at_seq=seq)
                 assert set(past["digest"]) == {f"d{i}" for i in front_of(points[:seq])}
             now = ledger.front("j", fidelity)
+            bare = ledger.front("j", fidelity, architectures=False)
+            pd.testing.assert_frame_equal(bare, now.drop(columns="architecture"))
             assert set(now["digest"]) == {f"d{i}" for i in front_of(points)}
             assert now["on_front"].all()
             every = ledger.evaluations("j", fidelity)
@@ -454,7 +456,7 @@ class TestTraces:
                 "calls": 2,
                 "latency_ms": latency_ms,
                 "measured": layer != "gaps",
-            }
+            } | ({"flops": 6_000_000_000, "bytes": 24} if layer != "gaps" else {})
 
         ledger.record(job.id, [evaluation("a", 1.0, 1.0)])
         lines = [line("embed", 0.25), line("blocks.0.token_mixer", 0.5), line("gaps", -0.125)]
@@ -465,6 +467,8 @@ class TestTraces:
         assert list(frame["layer"][:3]) == [entry["layer"] for entry in lines]
         assert list(frame["latency_ms"][3:]) == [-0.125, 0.5, 0.25]
         assert list(frame["measured"][:3]) == [True, True, False]
+        assert list(frame["flops"].fillna(-1)[:3]) == [6_000_000_000, 6_000_000_000, -1]
+        assert list(frame["bytes"].fillna(-1)[:3]) == [24, 24, -1]
         assert ledger.breakdown(job.id, "b").empty
         with pytest.raises(InputError, match="'b'"):
             ledger.add_breakdowns(job.id, {"a": {"prefill": []}, "b": {"prefill": lines}})

@@ -17,19 +17,19 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Inspector, PrimaryKeyConstraint, UniqueConstraint, inspect
 
-from frontier.db import Evaluation, KernelTable, open_ledger, opening, schema, upgrade
+from frontier.db import Evaluation, KernelTable, Node, open_ledger, opening, schema, upgrade
 from frontier.db.tables import Base
 from frontier.errors import InputError
 
 MakeEvaluation = Callable[..., Evaluation]
 
-HEAD = "0004"
+HEAD = "0007"
 NEXT = '''
 """A further revision, for this test."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0005"
-down_revision = "0004"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 def upgrade():
@@ -45,7 +45,7 @@ def newer_frontier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     def add(text: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(Path(schema.__file__).parent / "migrations", folder)
-        (folder / "versions" / "0005_next.py").write_text(text)
+        (folder / "versions" / "0008_next.py").write_text(text)
 
         def config() -> Config:
             config = Config()
@@ -154,10 +154,10 @@ def test_an_older_ledger_is_refused_until_upgraded_and_keeps_its_rows(
         ledger.record("j", [evaluation("a", 1.0)])
     newer_frontier(NEXT)
     for read_only in (False, True):
-        with pytest.raises(InputError, match=r"schema revision 0004 is older .*head 0005") as refused:
+        with pytest.raises(InputError, match=r"schema revision 0007 is older .*head 0008") as refused:
             open_ledger(str(path), read_only=read_only)
         assert f"run: frontier db upgrade --db {path}" in str(refused.value)
-    assert upgrade(str(path)) == (HEAD, "0005")
+    assert upgrade(str(path)) == (HEAD, "0008")
     with open_ledger(str(path)) as ledger:
         assert list(ledger.front("j")["digest"]) == ["a"]
     with closing(sqlite3.connect(path)) as connection:
@@ -191,6 +191,17 @@ ROWS_OF = {
     ),
     "0002": (f"INSERT INTO kernel_tables VALUES ('mine', 'gemm', 1, '[]', '[]', '', NULL, {TIME})",),
     "0003": ("UPDATE measurements SET skewed_us = 2.5",),
+    "0004": (
+        "UPDATE jobs SET priority = 3, attempts = 2",
+        f"INSERT INTO quality_predictors VALUES ('j', 4, 2, 0.5, 0.1, 0.9, {TIME})",
+        f"INSERT INTO notes VALUES (1, 'b', 'the one', NULL, {TIME})",
+        f"INSERT INTO tags VALUES ('b', 'chosen', NULL, {TIME})",
+    ),
+    "0005": (
+        "UPDATE jobs SET stop_asked = true",
+        f"INSERT INTO nodes VALUES ('j', 'm', '127.0.0.1', 4, 0, {TIME}, NULL)",
+    ),
+    "0006": (),
 }
 
 
@@ -218,6 +229,12 @@ def test_a_ledger_of_an_earlier_schema_is_upgraded_and_keeps_its_rows(
         assert list(ledger.evaluations("j")["seq"]) == [1, 2, 3, 4, 5, 6]
         ledger.add_event("j", "done", "k", "more")
         assert len(ledger.events("j")) == 2
+        assert ledger.job("j").priority == (3 if revision >= "0004" else None)
+        assert list(ledger.notes("b")["text"]) == (["the one"] if revision >= "0004" else [])
+        assert ledger.stop_asked("j") == (revision >= "0005")
+        assert list(ledger.nodes("j")["node_id"]) == (["m"] if revision >= "0005" else [])
+        ledger.see_nodes("j", [Node("n", "127.0.0.1", 2, 0)])
+        assert ledger.command(ledger.add_command("export", {}, "j")).state == "waiting"
 
 
 def make_ledger_of(database: str, revision: str) -> None:
@@ -232,7 +249,7 @@ def make_ledger_of(database: str, revision: str) -> None:
             for statement in ROWS_OF[step]:
                 connection.exec_driver_sql(statement)
         if connection.dialect.name == "postgresql":  # the rows named their ids, and the counters did not see it
-            for table in ("events", "checkpoints", "exports"):
+            for table in ("events", "checkpoints", "exports", *(["notes"] if revision >= "0004" else [])):
                 connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', 1)")
 
 

@@ -56,7 +56,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "newer": (
         "frontier.db",
         from_the_future,
-        r"schema revision 9999 is newer than this Frontier knows \(head 0004\); upgrade Frontier",
+        r"schema revision 9999 is newer than this Frontier knows \(head 0007\); upgrade Frontier",
     ),
 }
 

@@ -23,7 +23,7 @@ def address(postgresql: PostgresqlServer, postgresql_made_once: str) -> Iterator
 PREPARED: dict[str, tuple[tuple[str, ...], str]] = {
     "newer": (
         ("UPDATE alembic_version SET version_num = '9999'",),
-        r"schema revision 9999 is newer than this Frontier knows \(head 0004\); upgrade Frontier",
+        r"schema revision 9999 is newer than this Frontier knows \(head 0007\); upgrade Frontier",
     ),
     "older": (
         ("UPDATE alembic_version SET version_num = '0003'",),

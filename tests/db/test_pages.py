@@ -88,6 +88,9 @@ def test_a_page_holds_the_rows_as_they_are(filled: Ledger, job: Job) -> None:
     rows, page = filled.evaluations(job.id), filled.page(job.id, limit=1000)
     pd.testing.assert_frame_equal(rows, page)
     assert filled.page(job.id, limit=0).dtypes.to_dict() == rows.dtypes.to_dict()
+    pd.testing.assert_frame_equal(
+        rows.drop(columns="architecture"), filled.page(job.id, limit=1000, architectures=False)
+    )
     assert filled.page("nobody").empty
     assert filled.count("nobody") == 0
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from random import Random
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from frontier.db import Evaluation, Filter, Ledger, open_ledger
 from frontier.db.tables import NoteRow, TagRow
@@ -26,13 +26,24 @@ PLAN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
 # Small tables are best read whole, so PostgreSQL is told not to: what it then still reads whole has no index to serve.
 AS_IF_LARGE = {"sqlite": (), "postgresql": ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")}
 
+WITHIN_LATENCY = Filter("inherited", states=("complete",), at_most={"latency_ms": 0.9})
+WITHIN_LOSS = Filter("inherited", states=("complete",), at_most={"val_loss": 0.9})
+
 QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "front": lambda ledger: ledger.front("j3"),
+    "front-without-architectures": lambda ledger: ledger.front("j3", architectures=False),
     "past-front": lambda ledger: ledger.front("j3", at_seq=EACH // 2),
     "front-history": lambda ledger: ledger.front_history("j3"),
     "hypervolume": lambda ledger: ledger.hypervolume("j3"),
     "jobs": lambda ledger: ledger.jobs(),
     "job": lambda ledger: ledger.job("j3"),
+    "standing": lambda ledger: ledger.standing("j3"),
+    "front-changes": lambda ledger: ledger.front_changes(),
+    "state-counts": lambda ledger: ledger.state_counts(["j3", "j5"]),
+    "evaluation-times": lambda ledger: ledger.evaluation_times("j3", [1, 100, EACH]),
+    "workers": lambda ledger: ledger.workers("j3", 50),
+    "reasons": lambda ledger: ledger.reasons("j3", 50),
+    "sampled-hypervolume": lambda ledger: ledger.hypervolume_sampled("j3", 9),
     "evaluation": lambda ledger: ledger.evaluation("j3", "d3"),
     "evaluation-by-prefix": lambda ledger: ledger.evaluation("j3", "d3-10", "inherited"),
     "count": lambda ledger: ledger.count("j3"),
@@ -47,19 +58,26 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "page-off-front": lambda ledger: ledger.page("j3", Filter(on_front=False), sort="val_loss", limit=20),
     "page-of-tagged": lambda ledger: ledger.page("j3", Filter(tag="keep"), limit=20),
     "page-within": lambda ledger: ledger.page("j3", Filter(at_most={"latency_ms": 0.5}), sort="val_loss", limit=20),
+    "page-of-complete-within": lambda ledger: ledger.page("j3", WITHIN_LATENCY, sort="val_loss", offset=EACH // 4),
+    "page-backwards-within": lambda ledger: ledger.page("j3", WITHIN_LOSS, sort="latency_ms", descending=True),
     "page-past-the-known": lambda ledger: ledger.page("j3", sort="val_loss", offset=EACH - 5, limit=20),
     "notes-of-job": lambda ledger: ledger.notes(job_id="j3"),
     "notes": lambda ledger: ledger.notes("d3-100"),
     "breakdown": lambda ledger: ledger.breakdown("j3", "d3-100"),
 }
+BY_LOSS = "ix_evaluations_job_id_val_loss_seq_state_fidelity_latency_ms"
+BY_LATENCY = "ix_evaluations_job_id_latency_ms_seq_state_fidelity_val_loss"
 # Each index that serves a sorted page or a filter, so that none is there in vain.
 SERVED_BY = {
-    "page-by-loss": "ix_evaluations_job_id_val_loss_seq",
-    "page-by-loss-descending": "ix_evaluations_job_id_val_loss_seq",
-    "page-by-latency": "ix_evaluations_job_id_latency_ms_seq",
+    "page-by-loss": BY_LOSS,
+    "page-by-loss-descending": BY_LOSS,
+    "page-by-latency": BY_LATENCY,
     "page-of-failed": "ix_evaluations_job_id_state_seq",
     "count-failed": "ix_evaluations_job_id_state_seq",
 }
+# Pages whose rows are found, sorted and skipped in an index alone.
+COVERED_BY = {"page-of-complete-within": BY_LOSS, "page-backwards-within": BY_LATENCY}
+COVERS = {"sqlite": r"USING COVERING INDEX", "postgresql": r"Index Only Scan( Backward)? using"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -69,8 +87,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with open_ledger(database) as ledger:
         for number in range(JOBS):
             fill(ledger, number)
-        with ledger._writing() as session:
-            session.execute(text("ANALYZE"))
+        ledger.vacuum()
         yield ledger
 
 
@@ -140,6 +157,12 @@ def test_no_table_is_read_from_end_to_end(filled: Ledger, question: str) -> None
 def test_the_index_that_is_there_for_it_serves(filled: Ledger, question: str) -> None:
     plan = plan_of(filled, QUESTIONS[question])
     assert SERVED_BY[question] in plan, plan
+
+
+@pytest.mark.parametrize("question", COVERED_BY)
+def test_rows_that_a_page_passes_over_are_not_looked_at(filled: Ledger, question: str) -> None:
+    plan = plan_of(filled, QUESTIONS[question])
+    assert re.search(f"{COVERS[filled._engine.dialect.name]} {COVERED_BY[question]}", plan), plan
 
 
 def test_a_claim_looks_where_jobs_wait(ledger: Ledger) -> None:

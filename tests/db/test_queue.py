@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from frontier.db import Job, Ledger
+from frontier.db import Evaluation, Job, Ledger
 from frontier.errors import InputError
 
+MakeEvaluation = Callable[..., Evaluation]
 LIMIT_SECONDS = 30
 
 
@@ -121,3 +123,17 @@ def test_threads_that_claim_at_once_get_a_job_each(ledger: Ledger) -> None:
         thread.join(timeout=LIMIT_SECONDS)
     assert errors == []
     assert sorted(got) == [f"{number:02}" for number in range(24)]
+
+
+def test_who_lost_a_claim_writes_no_more(ledger: Ledger, evaluation: MakeEvaluation) -> None:
+    submit(ledger, "a")
+    assert claimed(ledger, "slow", 0.001) == "a"
+    assert claimed_when_abandoned(ledger, "other") == "a"
+    with pytest.raises(InputError, match="worker: must hold the claim of job a, other does; got 'slow'"):
+        ledger.record("a", [evaluation("x", 1.0)], worker="slow")
+    assert ledger.evaluations("a").empty
+    ledger.record("a", [evaluation("x", 1.0)], worker="other")
+    ledger.record("a", [evaluation("y", 1.0)])  # who has nothing to do with the queue
+    assert ledger.release("a", "other")
+    ledger.record("a", [evaluation("z", 1.0)], worker="slow")  # nobody's: it may be on its way out
+    assert list(ledger.evaluations("a")["digest"]) == ["x", "y", "z"]

@@ -18,6 +18,7 @@ from frontier.db import (
     Evaluation,
     Job,
     Ledger,
+    Node,
     Quality,
     export_job,
     import_job,
@@ -54,6 +55,9 @@ def filled(ledger: Ledger, job: Job, evaluation: MakeEvaluation) -> Ledger:
     ledger.add_checkpoint(job.id, "finalist", "/w/a", 5, digest="a")
     ledger.add_export(job.id, "a", "onnx", "/out", "inherited", 1e-7, None)
     ledger.add_quality(job.id, Quality(5, 2, 0.5, None, 1.0))
+    ledger.see_nodes(job.id, [Node("n", "10.0.0.1", 2.0, 1.0), Node("m", "10.0.0.2", 4.0, 0.0)])
+    ledger.see_nodes(job.id, [])
+    ledger.add_command("export", {"digest": "a"}, job.id)
     ledger.add_note("a", "good", "me")
     ledger.add_tag("a", "keep")
     ledger.add_note("z", "of the other job")
@@ -83,6 +87,7 @@ def everything(ledger: Ledger, job_id: str) -> dict[str, pd.DataFrame]:
         "checkpoints": ledger.checkpoints(job_id),
         "exports": ledger.exports(job_id),
         "qualities": ledger.qualities(job_id),
+        "nodes": ledger.nodes(job_id),
         "notes": ledger.notes(job_id=job_id).drop(columns="id"),
         "tags": ledger.tags(job_id=job_id),
     }
@@ -97,6 +102,7 @@ def test_another_ledger_gets_the_same_rows(filled: Ledger, job: Job, second: Led
     assert counts["events"] == counts["checkpoints"] == 2
     imported = import_job(second, tmp_path / "job.frontier")
     assert imported == filled.job(job.id)
+    assert second.commands().empty  # what was asked of one ledger is not to be done by another
     expected, found = everything(filled, job.id), everything(second, job.id)
     for name, frame in expected.items():
         assert len(frame) > 0, name

@@ -166,6 +166,9 @@ def test_a_newer_schema(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
         (["device", "profile", "--threads", "0"], "device.threads: .*greater than 0; got 0"),
         (["device", "profile", "--space", "nope"], "a YAML file; got 'nope'"),
         (["device", "validate", "--phase", "tune"], 'device.phase: .*; got "tune"'),
+        (["submit", "gone.yaml"], "gone.yaml: a job file that can be read"),
+        (["stop", "JOB"], "database: must exist; got .*frontier.db"),
+        (["serve", "--parallel", "0"], "parallel: at least 1 job at once; got 0"),
     ],
 )
 def test_wrong_arguments(

@@ -97,6 +97,8 @@ def test_prediction_is_the_sum(
         assert [row["layer"] for row in rows[-2:]] == ["host", "host"]
         assert prediction.low_ms < prediction.latency_ms < prediction.high_ms
         calls = [one.call for one in predictor._tracer.calls(architecture, workload)]
+        assert sum(row["flops"] for row in rows[:-2]) == sum(call.flops for call in calls) > 0
+        assert sum(row["bytes"] for row in rows[:-2]) == sum(call.bytes for call in calls) > 0
         known = sum(kernels.time(call).time_us for call in calls if kernels.time(call).measured)
         share = known / sum(kernels.time(call).time_us for call in calls)
         assert prediction.measured_share == pytest.approx(share)

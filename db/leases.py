@@ -1,0 +1,25 @@
+"""Leases: a claim that holds for a time, in the database's own clock, and is anybody's when it has run out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..errors import InputError
+
+
+def lease(seconds: float) -> timedelta:
+    """The length of a lease.
+
+    Raises:
+        InputError: it has none, or no end.
+    """
+    if not 0 < seconds < timedelta.max.total_seconds():
+        raise InputError(f"seconds: of a lease must be above 0; got {seconds!r}")
+    return timedelta(seconds=seconds)
+
+
+def named(worker: str) -> str:
+    """The name that a claim is made in. Raises InputError where there is none."""
+    if not worker:
+        raise InputError("worker: its name must not be empty; got ''")
+    return worker
