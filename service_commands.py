@@ -68,7 +68,7 @@ def serve(
 ) -> None:
     """Run the service: a dashboard to launch, stop and export from, and a controller that runs queued jobs."""
     from .dashboard import serve as serve_dashboard
-    from .dashboard.access import TOKEN_VARIABLE, Access
+    from .dashboard.access.access import TOKEN_VARIABLE, Access
     from .jobs.controller import Beside, Controller, Places, Settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -13,9 +13,10 @@ from dash import Dash, Input, Output, State, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 from flask import request
 
-from . import charts, downloads, gate, login, messages
-from .access import Access, Refused
-from .access_words import access_line, refused
+from . import charts, messages
+from .access import downloads, gate, login
+from .access.access import Access, Refused
+from .access.words import access_line, refused
 from .pages import PAGES
 from .reader import Reader
 from .routes import page

@@ -17,9 +17,9 @@ from urllib.parse import quote
 import pandas as pd
 
 from ..errors import InputError
-from .access import Access
-from .compare_view import CompareView, architecture_href, compare_href
-from .job_tabs import explorer_href, overview_href
+from .access.access import Access
+from .compare.view import CompareView, architecture_href, compare_href
+from .job.tabs import explorer_href, overview_href
 from .reader import NotThere, Reader, Unreadable
 from .serving import served
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ..errors import InputError
-from .access import TOKEN_VARIABLE, Access
+from .access.access import TOKEN_VARIABLE, Access
 from .app import LOCAL_NAMES, create_app
 
 log = logging.getLogger(__name__)

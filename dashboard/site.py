@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..db import Ledger, open_ledger
-from .access import Access
+from .access.access import Access
 from .reader import Reader
 
 

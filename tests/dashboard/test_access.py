@@ -15,8 +15,8 @@ from dash import Dash
 from flask.testing import FlaskClient
 
 from frontier.dashboard import create_app, serve
-from frontier.dashboard.access import TOKEN_VARIABLE, Access
-from frontier.dashboard.gate import CSRF_HEADER, MOST_BODY_BYTES
+from frontier.dashboard.access.access import TOKEN_VARIABLE, Access
+from frontier.dashboard.access.gate import CSRF_HEADER, MOST_BODY_BYTES
 from frontier.dashboard.serving import names_of, served
 from frontier.db import open_ledger
 from frontier.errors import InputError
@@ -185,7 +185,7 @@ def test_logging_out_ends_the_session_for_who_kept_its_cookie(
 def test_a_session_ends_by_itself(
     app: Dash, client: FlaskClient, access: Access, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("frontier.dashboard.access.SESSION_SECONDS", 0)
+    monkeypatch.setattr("frontier.dashboard.access.access.SESSION_SECONDS", 0)
     mark = log_in(client, access)
     client.post(PATH, json=launching(app), headers=mark)
     assert asked(database) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from frontier.dashboard.access import Access
+from frontier.dashboard.access.access import Access
 from frontier.dashboard.reader import Reader
 from frontier.dashboard.screenshots import DRAWN, paths
 from frontier.dashboard.serving import served

@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from frontier.dashboard import architecture_agreement, architecture_export, architecture_latency, architecture_notes
-from frontier.dashboard.access import Access
-from frontier.dashboard.architecture_view import ArchitectureView, read_view
-from frontier.dashboard.export_formats import FORMATS, export_command
+from frontier.dashboard.access.access import Access
+from frontier.dashboard.architecture import agreement as architecture_agreement
+from frontier.dashboard.architecture import export as architecture_export
+from frontier.dashboard.architecture import latency as architecture_latency
+from frontier.dashboard.architecture import notes as architecture_notes
+from frontier.dashboard.architecture import page as architecture
+from frontier.dashboard.architecture.export_formats import FORMATS, export_command
+from frontier.dashboard.architecture.reading import ArchitectureReading, read_architecture, read_exports, read_remarks
+from frontier.dashboard.architecture.view import ArchitectureView, read_view
 from frontier.dashboard.numbers import latency, loss, percent
-from frontier.dashboard.pages import architecture
 from frontier.dashboard.reader import NotThere, Reader
-from frontier.dashboard.readings.architecture import ArchitectureReading, read_architecture, read_exports, read_remarks
 from frontier.db import Evaluation, open_ledger
 from frontier.errors import InputError
 from frontier.jobs.export import FORMATS as WRITTEN_FORMATS

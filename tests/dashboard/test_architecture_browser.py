@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from frontier.dashboard.access import Access
+from frontier.dashboard.access.access import Access
 from frontier.dashboard.numbers import significant
 from frontier.dashboard.serving import served
 from frontier.db import open_ledger

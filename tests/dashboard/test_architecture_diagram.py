@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from dash.development.base_component import Component
 
-from frontier.dashboard.block_runs import runs
-from frontier.dashboard.diagram import diagram
-from frontier.dashboard.mixer_words import DRAWN, told
+from frontier.dashboard.architecture.block_runs import runs
+from frontier.dashboard.architecture.diagram import diagram
+from frontier.dashboard.architecture.mixer_words import DRAWN, told
 from frontier.search_space import (
     CHANNEL_MIXERS,
     TOKEN_MIXERS,

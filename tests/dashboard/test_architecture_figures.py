@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier.dashboard import architecture_latency
-from frontier.dashboard.agreement_figure import agreement_figure, errors, within
-from frontier.dashboard.breakdown_figure import breakdown_figure, families
+from frontier.dashboard.architecture import latency as architecture_latency
+from frontier.dashboard.architecture.agreement_figure import agreement_figure, errors, within
+from frontier.dashboard.architecture.breakdown_figure import breakdown_figure, families
+from frontier.dashboard.architecture.roofline_figure import has_operations, placed, roof_at, roofline_figure
 from frontier.dashboard.charts import plain
-from frontier.dashboard.roofline_figure import has_operations, placed, roof_at, roofline_figure
 from frontier.db import Roofs
 
 from .test_dashboard_layouts import text

@@ -6,8 +6,14 @@ from random import Random
 
 import pytest
 
-from frontier.dashboard.parameter_figure import parameter_figure
-from frontier.dashboard.parameters import COUNTS, ENDS, idle_parameters, mixer_parameters, parameters_by_part
+from frontier.dashboard.architecture.parameter_figure import parameter_figure
+from frontier.dashboard.architecture.parameters import (
+    COUNTS,
+    ENDS,
+    idle_parameters,
+    mixer_parameters,
+    parameters_by_part,
+)
 from frontier.search_space import CHANNEL_MIXERS, TOKEN_MIXERS, Architecture, MoE, SearchSpace, preset_names
 from frontier.supernet import ImageShape, ModelShape
 from frontier.supernet.param_count import ParamCounter

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frontier.dashboard.callback_body import problem_with
+from frontier.dashboard.access.callback_body import problem_with
 
 PLACE = {"id": "page-slider", "property": "value"}
 EVERY = {"id": '{"key":["ALL"],"type":"switch"}', "property": "value"}

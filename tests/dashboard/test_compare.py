@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from dash.development.base_component import Component
 
-from frontier.dashboard.compare_figure import compare_figure, sums_by_family
-from frontier.dashboard.compare_rows import groups, least
-from frontier.dashboard.compare_table import hidden_words, labels
-from frontier.dashboard.compare_view import CompareView, compare_href
+from frontier.dashboard.compare import page as compare
+from frontier.dashboard.compare.figure import compare_figure, sums_by_family
+from frontier.dashboard.compare.reading import read_comparison
+from frontier.dashboard.compare.rows import groups, least
+from frontier.dashboard.compare.table import hidden_words, labels
+from frontier.dashboard.compare.view import CompareView, compare_href
 from frontier.dashboard.numbers import loss
-from frontier.dashboard.pages import compare
 from frontier.dashboard.reader import NotThere, Reader
-from frontier.dashboard.readings.compare import read_comparison
 from frontier.db import open_ledger
 from frontier.errors import InputError
 

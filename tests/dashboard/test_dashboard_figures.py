@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier.dashboard.breakdown_figure import breakdown_figure, colour, families
-from frontier.dashboard.curve_figure import curve_figure, curve_words
-from frontier.dashboard.pareto_figure import caption
+from frontier.dashboard.architecture.breakdown_figure import breakdown_figure, colour, families
+from frontier.dashboard.architecture.reading import read_architecture
+from frontier.dashboard.caption import caption
+from frontier.dashboard.job.curve_figure import curve_figure, curve_words
 from frontier.dashboard.reader import Reader
-from frontier.dashboard.readings.architecture import read_architecture
 from frontier.dashboard.theme import FAMILY_COLOURS, GREY, templates
 from frontier.db import open_ledger
 

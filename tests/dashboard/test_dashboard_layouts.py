@@ -12,12 +12,12 @@ import pytest
 from dash.development.base_component import Component
 
 from frontier.dashboard import numbers
-from frontier.dashboard.access import Access
-from frontier.dashboard.job_header import header, limits, validation
+from frontier.dashboard.access.access import Access
+from frontier.dashboard.architecture.reading import read_architecture
+from frontier.dashboard.job.header import header, limits, validation
+from frontier.dashboard.job.reading import read_job
+from frontier.dashboard.jobs.reading import read_overviews
 from frontier.dashboard.reader import NotThere, Reader, Unreadable
-from frontier.dashboard.readings.architecture import read_architecture
-from frontier.dashboard.readings.job import read_job
-from frontier.dashboard.readings.jobs import read_overviews
 from frontier.dashboard.routes import page
 from frontier.dashboard.site import Site
 from frontier.db import open_ledger

@@ -10,20 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier.dashboard.access import Access
-from frontier.dashboard.device_check import chosen, pair_rows
-from frontier.dashboard.hardware_words import composition_words, facts, kind, summary
-from frontier.dashboard.kernel_tables import families_table, kernel_rows
+from frontier.dashboard.access.access import Access
+from frontier.dashboard.devices import list_page as devices
+from frontier.dashboard.devices import page as device
+from frontier.dashboard.devices.check import chosen, pair_rows
+from frontier.dashboard.devices.hardware_words import composition_words, facts, kind, summary
+from frontier.dashboard.devices.kernel_tables import families_table, kernel_rows
+from frontier.dashboard.devices.reading import DeviceReading, read_device, read_devices, shapes
+from frontier.dashboard.devices.roofline_share import by_family, with_share
+from frontier.dashboard.devices.utilisation_figure import utilisation_figure, utilisation_words
+from frontier.dashboard.devices.validation_figure import validation_figure, validation_words
+from frontier.dashboard.devices.validation_table import validation_rows
 from frontier.dashboard.numbers import percent
-from frontier.dashboard.pages import device, devices
 from frontier.dashboard.reader import NotThere, Reader
-from frontier.dashboard.readings.devices import DeviceReading, read_device, read_devices, shapes
-from frontier.dashboard.roofline_share import by_family, with_share
 from frontier.dashboard.routes import page
 from frontier.dashboard.site import Site
-from frontier.dashboard.utilisation_figure import utilisation_figure, utilisation_words
-from frontier.dashboard.validation_figure import validation_figure, validation_words
-from frontier.dashboard.validation_table import validation_rows
 from frontier.db import KernelTable, Roofs, open_ledger
 
 from .conftest import HARDWARE, seed_device

@@ -13,19 +13,19 @@ from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
 from frontier.dashboard import create_app
-from frontier.dashboard.access import Access
-from frontier.dashboard.explored import EXPLORED
-from frontier.dashboard.explorer_choices import NOT_ASKED, Choices, read_choices
-from frontier.dashboard.explorer_importance import by_choice, explained_share, importances, sentence
-from frontier.dashboard.explorer_panels import sample_words
-from frontier.dashboard.explorer_payload import pack
-from frontier.dashboard.explorer_sample import drawable, sampled_importances
-from frontier.dashboard.explorer_view import ExplorerView, read_explorer_view
-from frontier.dashboard.importance_figure import importance_figure
-from frontier.dashboard.pages import explorer
-from frontier.dashboard.pareto_figure import pareto_figure
+from frontier.dashboard.access.access import Access
+from frontier.dashboard.explorer import page as explorer
+from frontier.dashboard.explorer.choices import NOT_ASKED, Choices, read_choices
+from frontier.dashboard.explorer.explored import EXPLORED
+from frontier.dashboard.explorer.importance import by_choice, explained_share, importances, sentence
+from frontier.dashboard.explorer.importance_figure import importance_figure
+from frontier.dashboard.explorer.panels import sample_words
+from frontier.dashboard.explorer.pareto_figure import pareto_figure
+from frontier.dashboard.explorer.payload import pack
+from frontier.dashboard.explorer.reading import read_front, read_others, read_points, read_sample
+from frontier.dashboard.explorer.sample import drawable, sampled_importances
+from frontier.dashboard.explorer.view import ExplorerView, read_explorer_view
 from frontier.dashboard.reader import NotThere, Reader
-from frontier.dashboard.readings.explorer import read_front, read_others, read_points, read_sample
 from frontier.dashboard.routes import page
 from frontier.dashboard.site import Site
 from frontier.db import open_ledger

@@ -13,16 +13,16 @@ import pytest
 
 from frontier.dashboard import numbers
 from frontier.dashboard.choices import parse_choices, read_choices, write_choices
-from frontier.dashboard.hypervolume_figure import hypervolume_figure, hypervolume_unit, hypervolume_words
-from frontier.dashboard.job_overview import OVER_TIME, PANELS, PLACES, Shown, places
-from frontier.dashboard.job_panels import nodes_table, quality_table, reasons_table, workers_table
-from frontier.dashboard.job_tabs import tabs
-from frontier.dashboard.log_tail import LOG_FILE, MOST_BYTES, MOST_LINES, log_tail
-from frontier.dashboard.pace import pace, rates, remaining_seconds
-from frontier.dashboard.pages import job
+from frontier.dashboard.job import page as job
+from frontier.dashboard.job.hypervolume_figure import hypervolume_figure, hypervolume_unit, hypervolume_words
+from frontier.dashboard.job.log_tail import LOG_FILE, MOST_BYTES, MOST_LINES, log_tail
+from frontier.dashboard.job.overview import OVER_TIME, PANELS, PLACES, Shown, places
+from frontier.dashboard.job.pace import pace, rates, remaining_seconds
+from frontier.dashboard.job.panels import nodes_table, quality_table, reasons_table, workers_table
+from frontier.dashboard.job.reading import CHANGES, NEWEST, WINDOWS, read_job, read_versions
+from frontier.dashboard.job.tabs import tabs
+from frontier.dashboard.job.throughput_figure import throughput_figure, throughput_words
 from frontier.dashboard.reader import Reader
-from frontier.dashboard.readings.job import CHANGES, NEWEST, WINDOWS, read_job, read_versions
-from frontier.dashboard.throughput_figure import throughput_figure, throughput_words
 from frontier.db import CurvePoint, Evaluation, Ledger, Node, Quality, open_ledger
 from frontier.errors import InputError
 

@@ -12,14 +12,14 @@ import pytest
 from dash import Dash
 
 from frontier.dashboard import create_app
-from frontier.dashboard.access import Access, Refused
-from frontier.dashboard.job_actions import OFFERED, carry_out, offered, what_goes
+from frontier.dashboard.access.access import Access, Refused
+from frontier.dashboard.jobs import page as jobs
+from frontier.dashboard.jobs.actions import OFFERED, carry_out, offered, what_goes
+from frontier.dashboard.jobs.reading import read_overviews, read_version
+from frontier.dashboard.jobs.sparkline import HEIGHT, WIDTH, sparkline_path
 from frontier.dashboard.numbers import count, loss
-from frontier.dashboard.pages import jobs
 from frontier.dashboard.reader import Reader
-from frontier.dashboard.readings.jobs import read_overviews, read_version
 from frontier.dashboard.site import Site
-from frontier.dashboard.sparkline import HEIGHT, WIDTH, sparkline_path
 from frontier.db import Evaluation, Ledger, open_ledger
 from frontier.db.words import JOB_STATES
 from frontier.errors import InputError

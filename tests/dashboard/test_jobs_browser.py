@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from frontier.dashboard.access import Access
+from frontier.dashboard.access.access import Access
 from frontier.dashboard.numbers import count, loss
 from frontier.dashboard.serving import served
 from frontier.db import CurvePoint, Evaluation, Ledger, open_ledger
@@ -57,7 +57,7 @@ def test_the_table_holds_what_the_ledger_holds_and_follows_it(path: str, ledger:
         page.goto(address)
         shown = {row["name"]: row for row in cells(page, "jobs-table")}
         assert (shown["first"]["complete"], shown["first"]["best_val_loss"]) == ("2", loss(1.0))
-        assert page.locator("#jobs-table .sparkline").count() == 1
+        page.locator("#jobs-table .sparkline").wait_for()
         assert page.locator("#jobs-table .cell-action").count() == 0
         page.get_by_text("2 jobs wait and nobody is there").wait_for()
         ledger.announce("c", "here", 600.0)

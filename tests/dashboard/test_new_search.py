@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from frontier.cli import app as command_line
-from frontier.dashboard.asked_words import asked
-from frontier.dashboard.draft import BUILT_IN_DATA, DEFAULT_SPACES, Draft, read_draft
-from frontier.dashboard.pages.new_search import layout
-from frontier.dashboard.readings.new_search import NewSearchReading
-from frontier.dashboard.search_fields import ALGORITHMS, FIELDS, IMAGES, OBJECTIVE_WORDS
-from frontier.dashboard.space_count import architectures_in
+from frontier.dashboard.new_search.asked_words import asked
+from frontier.dashboard.new_search.draft import BUILT_IN_DATA, DEFAULT_SPACES, Draft, read_draft
+from frontier.dashboard.new_search.fields import ALGORITHMS, FIELDS, IMAGES, OBJECTIVE_WORDS
+from frontier.dashboard.new_search.page import layout
+from frontier.dashboard.new_search.reading import NewSearchReading
+from frontier.dashboard.new_search.space_count import architectures_in
 from frontier.db import Command
 from frontier.db.words import OBJECTIVES
 from frontier.errors import InputError

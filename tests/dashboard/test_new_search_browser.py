@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from frontier.dashboard.access import Access
+from frontier.dashboard.access.access import Access
 from frontier.dashboard.serving import served
 from frontier.db import Ledger, open_ledger
 

@@ -1,0 +1,1 @@
+"""Who may change something, and what every request passes."""

@@ -1,0 +1,1 @@
+"""One architecture: drawn, counted, timed, exported."""

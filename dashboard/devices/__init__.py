@@ -1,0 +1,1 @@
+"""Devices: profiles, their kernels, and how predictions for them held."""

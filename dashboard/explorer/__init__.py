@@ -1,0 +1,1 @@
+"""The Pareto explorer of a job."""

@@ -1,0 +1,1 @@
+"""All jobs: where each stands, and what can be done with it."""
