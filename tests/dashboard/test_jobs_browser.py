@@ -50,13 +50,13 @@ def evaluation(digest: str, val_loss: float, latency_ms: float = 1.0) -> Evaluat
 def test_the_table_holds_what_the_ledger_holds_and_follows_it(path: str, ledger: Ledger, window: Windows) -> None:
     for job_id in ("first", "second"):
         ledger.create_job(job_id=job_id, name=job_id, **NEW)
-    ledger.record("first", [evaluation("a", 2.0, 2.0), evaluation("b", 1.0, 3.0)])
+    ledger.record("first", [evaluation("a", 2.0, 2.0), evaluation("b", 1.0, 3.0), evaluation("d", 1.25, 2.25)])
     with served(path) as address:
         opened = window()
         page = opened.page
         page.goto(address)
         shown = {row["name"]: row for row in cells(page, "jobs-table")}
-        assert (shown["first"]["complete"], shown["first"]["best_val_loss"]) == ("2", loss(1.0))
+        assert (shown["first"]["complete"], shown["first"]["best_val_loss"]) == ("3", loss(1.0))
         page.locator("#jobs-table .sparkline").wait_for()
         assert page.locator("#jobs-table .cell-action").count() == 0
         page.get_by_text("2 jobs wait and nobody is there").wait_for()
