@@ -496,7 +496,7 @@ def _created(job_id: str, db: str, quiet: bool) -> None:
 
 
 def _finished(ledger: Ledger, job_id: str, db: str, as_json: bool) -> None:
-    job, front_size = ledger.job(job_id), len(ledger.front(job_id))
+    job, front_size = ledger.job(job_id), len(ledger.front(job_id, architectures=False))
     if as_json:
         print_json({"job": job_id, "state": job.state, "front_size": front_size, **job.facts})
         return
@@ -508,7 +508,7 @@ def _finished(ledger: Ledger, job_id: str, db: str, as_json: bool) -> None:
 def _best(ledger: Ledger, job_id: str) -> str:
     """The front member with the least validation loss, fine-tuned ones first."""
     for fidelity in ("finetuned", "inherited"):
-        frame = ledger.front(job_id, fidelity)
+        frame = ledger.front(job_id, fidelity, architectures=False)
         if len(frame):
             return str(frame.sort_values("val_loss")["digest"].iloc[0])
     raise InputError(f"{job_id}: a job with a front; got an empty one")

@@ -46,7 +46,7 @@ def paths(reader: Reader) -> dict[str, str]:
     if len(shown):
         job_id = str(shown["id"].iloc[0])
         with reader.ledger() as ledger:
-            front = ledger.front(job_id)["digest"].tolist()
+            front = ledger.front(job_id, architectures=False)["digest"].tolist()
         found["job"] = overview_href(job_id)
         found["explorer"] = explorer_href(job_id)
         found["architecture"] = architecture_href(job_id, front[len(front) // 2])

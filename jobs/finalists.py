@@ -64,7 +64,7 @@ def _told(inherited: Evaluation, finalist: Finalist) -> str:
 
 def choose_finalists(ledger: Ledger, job_id: str, count: int) -> list[Evaluation]:
     """Front members at even distances along the front, both ends included."""
-    front = list(ledger.front(job_id)["digest"])
+    front = list(ledger.front(job_id, architectures=False)["digest"])
     count = min(count, len(front))
     picked = [front[round(i * (len(front) - 1) / max(1, count - 1))] for i in range(count)]
     return [ledger.evaluation(job_id, digest, "inherited") for digest in dict.fromkeys(picked)]

@@ -192,7 +192,7 @@ class Run:
         self.reporter.note(validation_line(figures, device.validation_models, device.name))
 
     def _finish(self, search: Search) -> None:
-        front = self.ledger.front(self.job.id)
+        front = self.ledger.front(self.job.id, architectures=False)
         if len(front):
             best = front.sort_values("val_loss").iloc[0]
             facts = {name: best[name] for name in ("digest", "val_loss", "latency_ms")}

@@ -63,7 +63,7 @@ def read_comparison(reader: Reader, job_id: str, names: Sequence[str]) -> Compar
                 missing[name] = error.why or error.what
             else:
                 found.setdefault((one.job.id, one.digest), one)
-        return Comparison(job, tuple(found.values()), missing, ledger.front(job.id))
+        return Comparison(job, tuple(found.values()), missing, ledger.front(job.id, architectures=False))
 
 
 def _compared(ledger: Ledger, job: Job, name: str) -> Compared:

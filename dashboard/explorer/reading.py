@@ -88,7 +88,7 @@ def read_front(reader: Reader, job_id: str, fidelity: str) -> bytes:
     if fidelity not in FIDELITIES:
         raise NotThere(f"There is no fidelity {fidelity}.")
     with reader.ledger() as ledger:
-        front = ledger.front(find_job(ledger, job_id).id, fidelity)
+        front = ledger.front(find_job(ledger, job_id).id, fidelity, architectures=False)
     return pack(front[list(frames.POINTS)].sort_values("seq"), _no_stays(), 0)
 
 
