@@ -51,6 +51,7 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/kernels_on_cpu.py
 	$(BIN)/python benchmarks/supernet_overhead.py
 	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/dashboard.py
 	$(BIN)/python benchmarks/scale_sim.py
 	$(BIN)/python benchmarks/supernet_gap.py
 	$(BIN)/python benchmarks/equal_flops.py

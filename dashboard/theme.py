@@ -19,6 +19,8 @@ PURPLE = "#C46AA0"
 OCHRE = "#A6761D"
 INDIGO = "#7570D6"
 TEAL = "#2A9DA8"
+OLIVE = "#8F9400"
+WINE = "#BE5163"
 GREY = "#8A8F98"
 
 FRONT = BLUE
@@ -26,7 +28,7 @@ FINALIST = VERMILION
 MUTED = GREY
 
 # Kernel families take these in the order of their names; grey is kept for time between kernels.
-FAMILY_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, TEAL)
+FAMILY_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, TEAL, OLIVE, WINE)
 
 FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 

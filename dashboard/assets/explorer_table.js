@@ -77,8 +77,11 @@
         }
         const { rows, total } = listed(state.points, state.chosen, state.view.y);
         const onFront = new Set(state.front);
+        const along = state.points.values(state.view.x);
+        const place = (row) => (Number.isNaN(along[row]) ? Infinity : along[row]);
         hideUnknown(grid, state);
-        rows.sort((one, two) => onFront.has(two) - onFront.has(one) || one - two);
+        // The front from left to right, then the others; two without a value keep the order they came in.
+        rows.sort((one, two) => onFront.has(two) - onFront.has(one) || place(one) - place(two) || one - two);
         grid.setGridOption("rowData", rows.map((row) => record(state, row, onFront)));
         const label = state.start.quantities[state.view.y].label.toLowerCase();
         explorer.say("explorer-table-note", words(rows.length, total, state.points.count, label));
