@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 import torch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -28,7 +27,7 @@ from ..supernet.checkpoint import save_tensors
 from ..supernet.lone import updates
 from ..supernet.optimizer import TrainerOptions
 from ..supernet.trainer import cross_entropy
-from .progress import Mailbox, run_while_reading
+from .progress import Mailbox, Outbox, run_while_reading
 from .tasks import Task, TaskConfig, open_task
 
 REPORTS = 4
@@ -152,25 +151,27 @@ class _TellHowItEnded(tune.Callback):
 
     def _tell(self, kind: str, trial: Any) -> None:
         digest = Architecture.from_json(trial.config["architecture"]).digest
-        self._mailbox.put.remote({"kind": kind, "digest": digest})
+        # Not waited for: this holds up every trial, and who is not told of by the end is told of then.
+        Outbox(self._mailbox).send({"kind": kind, "digest": digest})
 
 
 def _fine_tune_one(
     config: dict[str, Any], plan: FinalistPlan, kind: type[Supernet], shared: dict[str, np.ndarray], mailbox: Any
 ) -> None:
     """One trial; why it failed is told before Ray Tune learns that it did."""
-    architecture = Architecture.from_json(config["architecture"])
+    architecture, outbox = Architecture.from_json(config["architecture"]), Outbox(mailbox)
     try:
         tensors = {name: torch.from_numpy(array.copy()) for name, array in shared.items()}
         task = open_task(plan.task)
-        _train(architecture, kind(SearchSpace.parse(plan.space), task.shape, shared=tensors), task, plan, mailbox)
+        _train(architecture, kind(SearchSpace.parse(plan.space), task.shape, shared=tensors), task, plan, outbox)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        ray.get(mailbox.put.remote({"kind": "error", "digest": architecture.digest, "reason": reason}))
+        outbox.send({"kind": "error", "digest": architecture.digest, "reason": reason})
+        outbox.deliver()
         raise
 
 
-def _train(architecture: Architecture, supernet: Supernet, task: Task, plan: FinalistPlan, mailbox: Any) -> None:
+def _train(architecture: Architecture, supernet: Supernet, task: Task, plan: FinalistPlan, outbox: Outbox) -> None:
     torch.set_num_threads(plan.threads)
     model = supernet.extract(architecture)
     inherited = best = _validate(model, task)
@@ -193,7 +194,8 @@ def _train(architecture: Architecture, supernet: Supernet, task: Task, plan: Fin
             save_tensors(model.state_dict(), path)
         seconds = time.monotonic() - started
         finalist = Finalist(architecture.digest, best, step, seconds, str(path))
-        mailbox.put.remote({"kind": "report", "digest": finalist.digest, "finalist": finalist})
+        outbox.send({"kind": "report", "digest": finalist.digest, "finalist": finalist})
+        outbox.deliver()  # ASHA may end this process next
         tune.report({"gain_nats": inherited - best, "val_loss": best})
 
 

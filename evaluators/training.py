@@ -32,7 +32,7 @@ from ..supernet.training_rules import MOST_BATCHES, RULES
 from ..supernet.workers import ALONE, Workers
 from .initial_weights import read_initial_weights, shared_weights
 from .on_device import GpuSupernet, Precision, computing_in, device_of, usual_precision
-from .progress import Mailbox, run_while_reading
+from .progress import Mailbox, Outbox, run_while_reading
 from .tasks import TaskConfig, open_task
 
 WEIGHTS_FILE = "supernet.safetensors"
@@ -132,6 +132,7 @@ def _train_on_worker(config: dict[str, Any]) -> None:
     trainer = SupernetTrainer(kind(space, task.shape, plan.seed), plan.options)
     _take_up(trainer, ray.get(config["initial"]), device)
     workers = Workers(rank, count, partial(_average, device=device)) if count > 1 else ALONE
+    outbox = Outbox(config["mailbox"])
     started = time.monotonic()
     if trainer.step_index == plan.options.steps:
         _save(trainer, rank)
@@ -147,8 +148,9 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         last = trainer.step_index == plan.options.steps
         if rank == 0 and (last or trainer.step_index % plan.report_every == 0):
             validation = _moved(task.validation_batch(), device)
-            config["mailbox"].put.remote(_report(trainer, validation, time.monotonic() - started))
+            outbox.send(_report(trainer, validation, time.monotonic() - started))
         if last or trainer.step_index % plan.checkpoint_every == 0:
+            outbox.deliver()  # who goes on from the checkpoint reports only what comes after it
             _save(trainer, rank)
 
 

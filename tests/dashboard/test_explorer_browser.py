@@ -79,7 +79,7 @@ def test_what_is_drawn_is_what_the_ledger_holds(address: str, ledger_path: str, 
     assert {row["digest"] for row in listed.values() if row["on_front"]} == set(front["digest"])
     for row in complete.to_dict("records")[::17]:
         assert listed[row["seq"]]["val_loss"] == pytest.approx(row["val_loss"], rel=1e-6)
-    shown = front.sort_values("seq").iloc[0]
+    shown = front.sort_values("latency_ms").iloc[0]
     cells = page.locator('#explorer-table .ag-center-cols-container [row-index="0"]')
     expected = {
         "val_loss": loss(shown["val_loss"]),
