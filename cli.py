@@ -16,6 +16,7 @@ import typer
 
 from .db import Ledger, open_ledger
 from .errors import InputError
+from .jobs.interrupt import as_interrupt
 from .ledger_commands import db_app, job_app
 from .service_commands import service_app
 from .shared_options import (
@@ -451,7 +452,7 @@ def device_validate(
 
 def main() -> None:
     """The `frontier` command."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, as_interrupt)
     try:
         code = app(standalone_mode=False)
         if code == TYPERS_INTERRUPTED:
@@ -481,10 +482,6 @@ def _print_figures(figures: list[Any], as_json: bool) -> None:
 def _wrong(message: str) -> NoReturn:
     print(f"frontier: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(WRONG_INPUT)
-
-
-def _as_interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _created(job_id: str, db: str, quiet: bool) -> None:

@@ -10,8 +10,8 @@ from ..errors import InputError
 Choices = Mapping[str, Sequence[str]]
 
 
-def parse_choices(search: str | None, choices: Choices) -> dict[str, str]:
-    """What the query says of every key; the default where it says nothing.
+def given_choices(search: str | None, choices: Choices) -> dict[str, str]:
+    """What the query says, of the keys that it names.
 
     Raises:
         InputError: an unknown key, or a value that is not one of the key's choices.
@@ -22,6 +22,12 @@ def parse_choices(search: str | None, choices: Choices) -> dict[str, str]:
             raise InputError(f"address: the view has the keys {', '.join(choices)}; got {key!r}")
         if value not in choices[key]:
             raise InputError(f"address: {key}: one of {', '.join(choices[key])}; got {value!r}")
+    return given
+
+
+def parse_choices(search: str | None, choices: Choices) -> dict[str, str]:
+    """What the query says of every key; the default where it says nothing. Raises InputError as `given_choices`."""
+    given = given_choices(search, choices)
     return {key: given.get(key, allowed[0]) for key, allowed in choices.items()}
 
 

@@ -102,23 +102,17 @@ def space_size(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something an architecture is judged by: column of the ledger, words, and how it is drawn.
+    """Something an architecture is judged by: its name, and how a value of it reads."""
 
-    `axis` is an axis title with its unit; a value is divided by `scale` before it is drawn.
-    """
-
-    column: str
     label: str
-    axis: str
     text: Callable[[Any], str]
-    scale: float = 1.0
 
 
 QUANTITIES = {
-    "val_loss": Quantity("val_loss", "Validation loss", "validation loss ({loss_unit})", loss),
-    "latency_ms": Quantity("latency_ms", "Latency", "latency (ms), predicted", latency),
-    "param_count": Quantity("param_count", "Parameters", "parameters (millions)", count, 1e6),
-    "peak_memory_bytes": Quantity("peak_memory_bytes", "Peak memory", "peak memory (MiB)", mebibytes, MEBIBYTE),
+    "val_loss": Quantity("Validation loss", loss),
+    "latency_ms": Quantity("Latency", latency),
+    "param_count": Quantity("Parameters", count),
+    "peak_memory_bytes": Quantity("Peak memory", mebibytes),
 }
 
 

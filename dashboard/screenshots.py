@@ -18,8 +18,8 @@ import pandas as pd
 
 from ..errors import InputError
 from .access.access import Access
-from .compare.view import CompareView, architecture_href, compare_href
-from .job.tabs import explorer_href, overview_href
+from .compare.view import CompareView, compare_href
+from .job.tabs import architecture_href, explorer_href, overview_href
 from .reader import NotThere, Reader, Unreadable
 from .serving import served
 

@@ -30,6 +30,10 @@ MUTED = GREY
 # Kernel families take these in the order of their names; grey is kept for time between kernels.
 FAMILY_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, INDIGO, TEAL, OLIVE, WINE)
 
+# Room for the titles of both axes, and a legend in a row above the figure.
+MARGIN = {"l": 64, "r": 16, "t": 12, "b": 52}
+LEGEND_ABOVE = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+
 FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
 

@@ -13,7 +13,7 @@ from .columns import real
 from .front import Front
 from .inserting import insert_all
 from .rows import Evaluation
-from .tables import EvaluationRow, FrontMemberRow
+from .tables import EvaluationRow, FrontMemberRow, JobRow
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,36 @@ def same_evaluation() -> ColumnElement[bool]:
 def entering_evaluation() -> ColumnElement[bool]:
     """The same by its place in the job, where fewer pages hold what a whole front needs than by digest."""
     return and_(FrontMemberRow.job_id == EvaluationRow.job_id, FrontMemberRow.entered_seq == EvaluationRow.seq)
+
+
+@dataclass(frozen=True)
+class Stays:
+    """Every stay on a front in the order of entering: when it began and ended, and its values of the objectives."""
+
+    objectives: list[str]
+    entered: list[int]
+    left: list[int | None]
+    points: list[list[float]]
+
+
+def every_stay(session: Session, job_id: str, fidelity: str) -> Stays | None:
+    """The stays on the front of a job; None where there is no such job."""
+    objectives = session.scalar(select(JobRow.objectives).where(JobRow.id == job_id))
+    if objectives is None:
+        return None
+    columns = [getattr(EvaluationRow, name) for name in objectives]
+    stays = session.execute(
+        select(FrontMemberRow.entered_seq, FrontMemberRow.left_seq, EvaluationRow.latency_measured_ms, *columns)
+        .join(EvaluationRow, entering_evaluation())
+        .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity)
+        .order_by(FrontMemberRow.entered_seq)
+    ).all()
+    return Stays(
+        objectives,
+        [stay.entered_seq for stay in stays],
+        [stay.left_seq for stay in stays],
+        [known(objective_values(stay, objectives)) for stay in stays],
+    )
 
 
 def stored_front(session: Session, job_id: str, fidelity: str, objectives: Sequence[str]) -> Front:

@@ -18,8 +18,7 @@ def lease(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def named(worker: str) -> str:
-    """The name that a claim is made in. Raises InputError where there is none."""
+def require_name(worker: str) -> None:
+    """A claim is made in a name. Raises InputError where there is none."""
     if not worker:
         raise InputError("worker: its name must not be empty; got ''")
-    return worker

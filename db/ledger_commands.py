@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ..errors import InputError
 from . import frames
 from .columns import now, to_json_text
-from .leases import lease, named
+from .leases import lease, require_name
 from .rows import Command
 from .tables import CommandRow
 from .transactions import Transactions, clock
@@ -73,7 +73,7 @@ class CommandLedger(Transactions):
         Raises:
             InputError: the worker has no name, or the lease no length.
         """
-        named(worker)
+        require_name(worker)
         length = lease(seconds)
         with self._reading() as session:  # who asks in vain, as most do, holds up nobody
             if session.scalar(select(CommandRow.id).where(_waits(clock(session))).limit(1)) is None:

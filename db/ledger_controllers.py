@@ -8,7 +8,7 @@ import pandas as pd
 from sqlalchemy import delete, select
 
 from . import frames
-from .leases import lease, named
+from .leases import lease, require_name
 from .tables import ControllerRow
 from .transactions import Transactions, clock
 
@@ -25,7 +25,7 @@ class ControllerLedger(Transactions):
         Raises:
             InputError: it has no name, or the time no length.
         """
-        named(name)
+        require_name(name)
         length = lease(seconds)
         with self._writing() as session:
             moment = clock(session)

@@ -10,10 +10,10 @@ from sqlalchemy import func, literal, or_, select
 from ..errors import InputError
 from . import frames
 from .evaluation_rows import same_architecture, shown, shown_columns
-from .front_members import entering_evaluation, known, objective_values
+from .front_members import entering_evaluation, every_stay
 from .hypervolume import reference_of
 from .hypervolume_gains import gains
-from .tables import ArchitectureRow, EvaluationRow, FrontMemberRow, JobRow
+from .tables import ArchitectureRow, EvaluationRow, FrontMemberRow
 from .transactions import Transactions
 
 
@@ -66,17 +66,9 @@ class FrontLedger(Transactions):
             InputError: no such job, a reference of another length, or more than four objectives.
         """
         with self._reading() as session:
-            objectives = session.scalar(select(JobRow.objectives).where(JobRow.id == job_id))
-            if objectives is None:
-                raise InputError(f"job: must be in {self.url}; got {job_id!r}")
-            columns = [getattr(EvaluationRow, name) for name in objectives]
-            stays = session.execute(
-                select(FrontMemberRow.entered_seq, EvaluationRow.latency_measured_ms, *columns)
-                .join(EvaluationRow, entering_evaluation())
-                .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity)
-                .order_by(FrontMemberRow.entered_seq)
-            ).all()
-        points = [known(objective_values(stay, objectives)) for stay in stays]
-        worst = reference_of(points, len(objectives)) if reference is None else reference
-        values = gains(points, worst, objectives)
-        return frames.frame(frames.HYPERVOLUME, zip([stay.entered_seq for stay in stays], values, strict=True))
+            stays = every_stay(session, job_id, fidelity)
+        if stays is None:
+            raise InputError(f"job: must be in {self.url}; got {job_id!r}")
+        worst = reference_of(stays.points, len(stays.objectives)) if reference is None else reference
+        values = gains(stays.points, worst, stays.objectives)
+        return frames.frame(frames.HYPERVOLUME, zip(stays.entered, values, strict=True))

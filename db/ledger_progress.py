@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Integer, Row, case, func, select
+from sqlalchemy import Integer, case, func, select
 
 from ..errors import InputError
 from . import frames
-from .front_members import known, objective_values, same_evaluation
+from .front_members import Stays, every_stay
 from .hypervolume import dominated_volume, reference_of
 from .ledger_recording import chunks
-from .tables import EvaluationRow, FrontMemberRow, JobRow
+from .tables import EvaluationRow
 from .transactions import Transactions
 
 UNSUCCESSFUL = ("failed", "infeasible", "hopeless")
@@ -73,23 +73,15 @@ class ProgressLedger(Transactions):
             InputError: no such job.
         """
         with self._reading() as session:
-            objectives = session.scalar(select(JobRow.objectives).where(JobRow.id == job_id))
-            if objectives is None:
-                raise InputError(f"job: must be in {self.url}; got {job_id!r}")
-            columns = [getattr(EvaluationRow, name) for name in objectives]
-            stays = session.execute(
-                select(FrontMemberRow.entered_seq, FrontMemberRow.left_seq, EvaluationRow.latency_measured_ms, *columns)
-                .join(EvaluationRow, same_evaluation())
-                .where(FrontMemberRow.job_id == job_id, FrontMemberRow.fidelity == fidelity)
-                .order_by(FrontMemberRow.entered_seq)
-            ).all()
-        return frames.frame(frames.HYPERVOLUME, _volumes(stays, objectives, most) if stays else [])
+            stays = every_stay(session, job_id, fidelity)
+        if stays is None:
+            raise InputError(f"job: must be in {self.url}; got {job_id!r}")
+        return frames.frame(frames.HYPERVOLUME, _volumes(stays, most) if stays.points else [])
 
 
-def _volumes(stays: Sequence[Row[tuple[object, ...]]], objectives: list[str], most: int) -> list[tuple[int, float]]:
-    points = [known(objective_values(stay, objectives)) for stay in stays]
-    corner, values = reference_of(points, len(objectives)), np.array(points)
-    entered = np.array([stay.entered_seq for stay in stays])
-    left = np.array([np.inf if stay.left_seq is None else stay.left_seq for stay in stays])
-    sampled = entered[np.unique(np.linspace(0, len(stays) - 1, most).round().astype(int))]
+def _volumes(stays: Stays, most: int) -> list[tuple[int, float]]:
+    corner, values = reference_of(stays.points, len(stays.objectives)), np.array(stays.points)
+    entered = np.array(stays.entered)
+    left = np.array([np.inf if seq is None else seq for seq in stays.left])
+    sampled = entered[np.unique(np.linspace(0, len(entered) - 1, most).round().astype(int))]
     return [(int(seq), dominated_volume(values[(entered <= seq) & (left > seq)], corner)) for seq in sampled]

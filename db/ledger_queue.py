@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import InputError
 from .columns import now
-from .leases import lease, named
+from .leases import lease, require_name
 from .ledger_jobs import to_job
 from .rows import Job
 from .tables import JobRow
@@ -34,7 +34,7 @@ class QueueLedger(Transactions):
         Raises:
             InputError: the worker has no name, or the lease no length.
         """
-        named(worker)
+        require_name(worker)
         length = lease(seconds)
         with self._reading() as session:  # who asks in vain, as most do, holds up nobody
             if session.scalar(select(JobRow.id).where(_waits(clock(session))).limit(1)) is None:

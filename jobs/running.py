@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from ..db import Ledger, LedgerUnavailable, Node
 from ..errors import InputError
 from ..evaluators.cluster import present_nodes
+from .interrupt import as_interrupt
 
 LOOK_SECONDS = 2.0
 # A library may catch an interrupt; so much later it comes again.
@@ -98,14 +99,10 @@ class _Watch(threading.Thread):
 @contextmanager
 def _watched(watch: _Watch) -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, as_interrupt)
     watch.start()
     try:
         yield
     finally:
         watch.end()
         signal.signal(signal.SIGTERM, before)
-
-
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

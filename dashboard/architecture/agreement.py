@@ -7,8 +7,8 @@ from dash.development.base_component import Component
 
 from ..caption import caption
 from ..charts import chart
-from ..compare.view import architecture_href
 from ..grids import Column, grid
+from ..job.tabs import architecture_href
 from ..numbers import count, interval, known, latency, percent
 from .agreement_figure import agreement_figure, errors, within
 from .reading import ArchitectureReading

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ..theme import FINALIST, GREY, MUTED, say_nothing_yet
+from ..theme import FINALIST, GREY, LEGEND_ABOVE, MARGIN, MUTED, say_nothing_yet
 
 HEIGHT = 360
 AROUND = 0.08
@@ -90,10 +90,10 @@ def _layout(measured: pd.DataFrame) -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {**axis, "title": {"text": "measured latency (ms)"}},
         "yaxis": {**axis, "title": {"text": "predicted latency (ms)"}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "closest",
         "uirevision": "agreement",
     }

@@ -17,7 +17,8 @@ from ..numbers import count, latency, percent, significant
 from ..reader import NotThere, Unreadable
 from ..site import Site
 from ..trouble import trouble
-from .breakdown_figure import breakdown_figure, colour, families, is_gap
+from .breakdown_figure import breakdown_figure, families, is_gap
+from .family_legend import family_legend
 from .numbers import pair
 from .reading import read_latency
 from .roofline_figure import GIGA, has_operations, placed, roof_at, roofline_figure
@@ -92,7 +93,7 @@ def content(breakdown: pd.DataFrame, roofs: Roofs | None, phase: str, by: str) -
     return [
         html.H3(f"{phase.capitalize()}: {latency(rows['latency_ms'].sum())} ms predicted"),
         summary(rows),
-        _legend(every_family, fitted=not rows["measured"].all()),
+        family_legend(every_family, fitted=not rows["measured"].all()),
         chart(
             f"architecture-latency-{phase}",
             breakdown_figure(rows, every_family, by),
@@ -140,15 +141,6 @@ def _switch(switch_id: str, label: str, value: str, words: dict[str, str]) -> Co
     data = [{"value": key, "label": word} for key, word in words.items()]
     control = dmc.SegmentedControl(id=switch_id, data=data, value=value, size="sm", **{"aria-label": label})
     return html.Div([html.Span(label, className="control-label"), control])
-
-
-def _legend(every_family: Sequence[str], fitted: bool) -> Component:
-    marks = [
-        html.Li([html.Span(className="legend-mark", style={"background": colour(family, every_family)}), family])
-        for family in every_family
-    ]
-    hatched = html.Li([html.Span(className="legend-mark legend-hatched"), "hatched: fitted, not measured by itself"])
-    return html.Ul([*marks, *([hatched] if fitted else [])], className="legend")
 
 
 def _roofline(rows: pd.DataFrame, every_family: Sequence[str], roofs: Roofs | None, phase: str) -> list[Component]:

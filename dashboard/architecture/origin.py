@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from ..compare.view import architecture_href
+from ..job.tabs import architecture_href
 from ..numbers import UNKNOWN, count, known, loss, loss_unit, moment, percent, seconds
 from .numbers import pair
 from .reading import ArchitectureReading

@@ -32,11 +32,8 @@ class Remarks:
 
 
 @dataclass(frozen=True)
-class ArchitectureReading:
-    """One architecture of a job: its evaluations by fidelity, its rows, where its latency goes, what came of it.
-
-    `measured` are the job's measured models, `finders` the jobs that evaluated this architecture, this one among them.
-    """
+class Evaluated:
+    """One architecture of a job: its evaluations by fidelity, its rows, where its latency goes."""
 
     job: Job
     digest: str
@@ -44,11 +41,6 @@ class ArchitectureReading:
     finetuned: Evaluation | None
     rows: pd.DataFrame
     breakdown: pd.DataFrame
-    roofs: Roofs | None
-    measured: pd.DataFrame
-    finders: pd.DataFrame
-    exports: Exports
-    remarks: Remarks
 
     @property
     def best(self) -> Evaluation:
@@ -56,6 +48,20 @@ class ArchitectureReading:
         evaluation = self.finetuned or self.inherited
         assert evaluation is not None, "an architecture is read from at least one evaluation"
         return evaluation
+
+
+@dataclass(frozen=True)
+class ArchitectureReading(Evaluated):
+    """One architecture of a job, and what came of it.
+
+    `measured` are the job's measured models, `finders` the jobs that evaluated this architecture, this one among them.
+    """
+
+    roofs: Roofs | None
+    measured: pd.DataFrame
+    finders: pd.DataFrame
+    exports: Exports
+    remarks: Remarks
 
 
 def read_architecture(reader: Reader, job_id: str, digest: str) -> ArchitectureReading:
@@ -67,34 +73,31 @@ def read_architecture(reader: Reader, job_id: str, digest: str) -> ArchitectureR
     """
     with reader.ledger() as ledger:
         job = find_job(ledger, job_id)
-        digest = find_digest(ledger, job, digest)
-        rows = ledger.lineage(job.id, digest)
-        at = {fidelity: ledger.evaluation(job.id, digest, fidelity) for fidelity in rows["fidelity"]}
+        found = read_evaluated(ledger, job, digest)
         return ArchitectureReading(
-            job=job,
-            digest=digest,
-            inherited=at.get("inherited"),
-            finetuned=at.get("finetuned"),
-            rows=rows,
-            breakdown=ledger.breakdown(job.id, digest),
+            **vars(found),
             roofs=_roofs(ledger, job),
             measured=ledger.measured_models(job.id),
-            finders=ledger.finders(digest),
-            exports=_exports(ledger, job.id, digest),
-            remarks=_remarks(ledger, digest),
+            finders=ledger.finders(found.digest),
+            exports=_exports(ledger, job.id, found.digest),
+            remarks=_remarks(ledger, found.digest),
         )
 
 
-def find_digest(ledger: Ledger, job: Job, prefix: str) -> str:
+def read_evaluated(ledger: Ledger, job: Job, prefix: str) -> Evaluated:
     """The architecture of a job that a prefix of its digest names.
 
     Raises:
         NotThere: there is none, or more than one.
     """
     try:
-        return ledger.evaluation(job.id, prefix).digest
+        digest = ledger.evaluation(job.id, prefix).digest
     except InputError as error:
         raise NotThere(f"Job {job.name} has no architecture that {prefix} names.", str(error)) from None
+    rows = ledger.lineage(job.id, digest)
+    at = {fidelity: ledger.evaluation(job.id, digest, fidelity) for fidelity in rows["fidelity"]}
+    breakdown = ledger.breakdown(job.id, digest)
+    return Evaluated(job, digest, at.get("inherited"), at.get("finetuned"), rows, breakdown)
 
 
 def read_latency(reader: Reader, job_id: str, digest: str) -> tuple[Job, pd.DataFrame, Roofs | None]:

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...db import Roofs
-from ..theme import GREY, say_nothing_yet
+from ..theme import GREY, LEGEND_ABOVE, MARGIN, say_nothing_yet
 from .breakdown_figure import colour
 
 HEIGHT = 420
@@ -106,10 +106,10 @@ def _layout() -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {**axis, "title": {"text": "operational intensity (FLOPs per byte)"}},
         "yaxis": {**axis, "title": {"text": "speed (GFLOP/s)"}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "closest",
         "uirevision": "roofline",
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from ...errors import InputError
+from ..choices import given_choices
 
 PHASES = ("prefill", "decode", "train")
 BY = {"layer": "Layers", "op": "Kernels"}
@@ -27,13 +28,7 @@ class ArchitectureView:
         Raises:
             InputError: an unknown key, or a value that is not one of the key's choices.
         """
-        pairs = dict(parse_qsl((search or "").lstrip("?"), keep_blank_values=True))
-        for key, value in pairs.items():
-            if key not in CHOICES:
-                raise InputError(f"address: the view has the keys {', '.join(CHOICES)}; got {key!r}")
-            if value not in CHOICES[key]:
-                raise InputError(f"address: {key}: one of {', '.join(CHOICES[key])}; got {value!r}")
-        return cls(**pairs)
+        return cls(**given_choices(search, CHOICES))
 
     @property
     def search(self) -> str:

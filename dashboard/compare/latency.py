@@ -8,7 +8,8 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from ..architecture.breakdown_figure import colour, families
+from ..architecture.breakdown_figure import families
+from ..architecture.family_legend import family_legend
 from ..architecture.view import PHASES
 from ..charts import chart
 from ..numbers import known, latency
@@ -34,21 +35,11 @@ def panel(found: Sequence[Compared], labels: Sequence[str]) -> Component:
         [
             title,
             *([html.P(f"The ledger holds no breakdown of {', '.join(without)}.")] if without else []),
-            _legend(every_family),
+            family_legend(every_family),
             chart("compare-latency", figure, label),
             _table(breakdowns, labels, phases),
         ],
         className="panel",
-    )
-
-
-def _legend(every_family: Sequence[str]) -> Component:
-    return html.Ul(
-        [
-            html.Li([html.Span(className="legend-mark", style={"background": colour(family, every_family)}), family])
-            for family in every_family
-        ],
-        className="legend",
     )
 
 

@@ -7,30 +7,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...db import Evaluation, Job, Ledger
-from ..architecture.reading import find_digest
+from ...db import Job, Ledger
+from ..architecture.reading import Evaluated, read_evaluated
 from ..reader import NotThere, Reader, find_job
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One architecture of a comparison: the `name` it was asked for by, its job, its rows and its latency's parts."""
+class Compared(Evaluated):
+    """One architecture of a comparison, and the `name` it was asked for by."""
 
     name: str
-    job: Job
-    digest: str
-    inherited: Evaluation | None
-    finetuned: Evaluation | None
     on_front: bool
-    breakdown: pd.DataFrame
     tags: tuple[str, ...]
-
-    @property
-    def best(self) -> Evaluation:
-        """The evaluation of the highest fidelity there is."""
-        evaluation = self.finetuned or self.inherited
-        assert evaluation is not None, "an architecture is read from at least one evaluation"
-        return evaluation
 
 
 @dataclass(frozen=True)
@@ -69,16 +57,10 @@ def read_comparison(reader: Reader, job_id: str, names: Sequence[str]) -> Compar
 def _compared(ledger: Ledger, job: Job, name: str) -> Compared:
     other, colon, prefix = name.rpartition(":")
     owner = find_job(ledger, other) if colon else job
-    digest = find_digest(ledger, owner, prefix)
-    rows = ledger.lineage(owner.id, digest)
-    at = {fidelity: ledger.evaluation(owner.id, digest, fidelity) for fidelity in rows["fidelity"]}
+    found = read_evaluated(ledger, owner, prefix)
     return Compared(
+        **vars(found),
         name=name,
-        job=owner,
-        digest=digest,
-        inherited=at.get("inherited"),
-        finetuned=at.get("finetuned"),
-        on_front=bool(rows["on_front"].any()),
-        breakdown=ledger.breakdown(owner.id, digest),
-        tags=tuple(ledger.tags(digest)["tag"]),
+        on_front=bool(found.rows["on_front"].any()),
+        tags=tuple(ledger.tags(found.digest)["tag"]),
     )

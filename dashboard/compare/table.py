@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from ..job.tabs import architecture_href
 from ..numbers import count
 from .reading import Compared, Comparison
 from .rows import Group, Row, letter
-from .view import CompareView, architecture_href, compare_href
+from .view import CompareView, compare_href
 
 
 def table(comparison: Comparison, view: CompareView, found_groups: Sequence[Group]) -> Component:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from ...errors import InputError
 from ..job.tabs import overview_href
@@ -62,8 +62,3 @@ class CompareView:
 def compare_href(job_id: str, view: CompareView) -> str:
     """The address of a comparison."""
     return f"{overview_href(job_id)}/compare{view.search}"
-
-
-def architecture_href(job_id: str, digest: str) -> str:
-    """The address of an architecture's page."""
-    return f"{overview_href(job_id)}/architecture/{quote(digest, safe='')}"

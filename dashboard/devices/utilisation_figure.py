@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ..theme import FAMILY_COLOURS, say_nothing_yet
+from ..theme import FAMILY_COLOURS, LEGEND_ABOVE, MARGIN, say_nothing_yet
 
 HEIGHT = 400
 # The top of the axis as a power of ten, a little above the roofline.
@@ -74,10 +74,10 @@ def _layout(size: str) -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {"title": {"text": SIZES[size]}, "type": "log", "exponentformat": "SI", "dtick": 1},
         "yaxis": {"title": {"text": "share of the roofline (%)"}, "type": "log", "tickvals": [0.1, 1, 10, 20, 50, 100]},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "closest",
         "uirevision": size,
     }

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..numbers import count, known, percent
-from ..theme import BLUE, GREY, say_nothing_yet
+from ..theme import BLUE, GREY, LEGEND_ABOVE, MARGIN, say_nothing_yet
 
 HEIGHT = 420
 ROOM = 1.06
@@ -103,10 +103,10 @@ def _layout() -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {"title": {"text": "measured latency (ms)"}},
         "yaxis": {"title": {"text": "predicted latency (ms)"}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "closest",
         "uirevision": "validation",
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ..theme import BLUE, GREEN, PURPLE, VERMILION, say_nothing_yet
+from ..theme import BLUE, GREEN, LEGEND_ABOVE, PURPLE, VERMILION, say_nothing_yet
 from .explored import EXPLORED
 
 # For ten choices over two objectives; a place on a page keeps its height.
@@ -46,7 +46,7 @@ def _layout() -> dict[str, Any]:
         "bargap": 0.3,
         "xaxis": {"title": {"text": "share of the ranking (%)"}, "range": [0, 100]},
         "yaxis": {"autorange": "reversed", "type": "category", "ticks": "", "dtick": 1, "automargin": True},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "closest",
         "uirevision": "importance",
     }

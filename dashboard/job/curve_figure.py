@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..numbers import count, known, loss, seconds
-from ..theme import BLUE, GREY, VERMILION, say_nothing_yet
+from ..theme import BLUE, GREY, LEGEND_ABOVE, MARGIN, VERMILION, say_nothing_yet
 
 HEIGHT = 300
 LINES = (("smallest", VERMILION, "dot", "smallest subnet"), ("largest", BLUE, "solid", "largest subnet"))
@@ -69,10 +69,10 @@ def _layout(loss_unit: str, axis: str) -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {"title": {"text": AXES[axis]}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": f"loss ({loss_unit})"}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "legend": LEGEND_ABOVE,
         "hovermode": "x",
         "uirevision": f"curve {axis}",
     }

@@ -20,6 +20,11 @@ def explorer_href(job_id: str) -> str:
     return f"{overview_href(job_id)}/explorer"
 
 
+def architecture_href(job_id: str, digest: str) -> str:
+    """The address of an architecture's page."""
+    return f"{overview_href(job_id)}/architecture/{quote(digest, safe='')}"
+
+
 def tabs(job_id: str, current: str = "") -> Component:
     """Links to the pages of a job; `current` is one of `TABS`, or empty on a page beneath them."""
     addresses = {"overview": overview_href(job_id), "explorer": explorer_href(job_id)}

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..numbers import count, seconds, significant
-from ..theme import GREEN, say_nothing_yet
+from ..theme import GREEN, MARGIN, say_nothing_yet
 
 HEIGHT = 220
 
@@ -62,7 +62,7 @@ def _layout(over: str) -> dict[str, Any]:
     return {
         "template": "none",
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+        "margin": MARGIN,
         "xaxis": {"title": {"text": "time (UTC)" if over == "time" else "evaluations"}}
         | ({"type": "date"} if over == "time" else {"rangemode": "tozero"}),
         "yaxis": {"title": {"text": "evaluations per second"}, "rangemode": "tozero"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import dash_mantine_components as dmc
 import yaml
@@ -11,6 +10,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from ...db import Command
+from ..job.tabs import overview_href
 from ..numbers import count, known, latency, space_size
 from ..trouble import trouble
 
@@ -39,7 +39,7 @@ def asked(command: Command, attended: bool) -> Component:
 def _launched(command: Command) -> Component:
     job_id = str(command.result.get("job_id", ""))
     return dmc.Alert(
-        ["Follow it at ", dcc.Link(job_id, href=f"/job/{quote(job_id, safe='')}")],
+        ["Follow it at ", dcc.Link(job_id, href=overview_href(job_id))],
         title="The search is launched",
         color="teal",
         variant="light",

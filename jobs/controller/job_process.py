@@ -16,6 +16,7 @@ from ray import exceptions as lost
 from ...db import Ledger, LedgerUnavailable, open_ledger
 from ...errors import InputError
 from ..driver import carry_on
+from ..interrupt import as_interrupt
 from ..reporter import Silent
 from ..run_folder import HeldByAnother
 from ..running import reason_of
@@ -74,10 +75,6 @@ def main(job_id: str, worker: str, controller_pid: str) -> int:
         return carry_out(ledger, Claim(job_id, worker, int(controller_pid)))
 
 
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, as_interrupt)
     sys.exit(main(*sys.argv[1:]))

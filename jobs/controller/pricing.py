@@ -9,7 +9,7 @@ from typing import Any
 from ...db import Device, Ledger
 from ...errors import InputError
 from ...latency_models import DeviceProfile, Predictor, Tracer, Workload, fit_predictor
-from ...latency_models.predicting.least import least
+from ...latency_models.predicting.least import least, least_size
 from ...search_space import Architecture, SearchSpace
 from ...supernet import Shape
 from ..config import read_job
@@ -44,7 +44,7 @@ def price(order: Order) -> dict[str, Any]:
 def param_range(space: SearchSpace, shape: Shape, workload: Workload) -> tuple[int, int]:
     """The least and the most parameters of any architecture of the space, exactly."""
     tracer = Tracer(shape)
-    fewest = least(space, tracer, workload, lambda _, section: (float(section.param_count), 0.0))
+    fewest = least_size(space, shape, workload, "param_count", tracer)
     most = -least(space, tracer, workload, lambda _, section: (-float(section.param_count), 0.0))
     return int(fewest), int(most)
 
